@@ -1,0 +1,1 @@
+"""Rainer: one journal for configuration and asset manifests."""

@@ -1,0 +1,48 @@
+"""Every limit of Rainer in one place, so that README, errors and tests speak of the same numbers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MiB: Final = 1024 * 1024
+
+KEY_BYTES_MAX: Final = 255
+NAMESPACE_CHARS_MAX: Final = 64
+VERSION_MAX: Final = 2**31 - 1
+AUTHOR_BYTES_MAX: Final = 1_000
+COMMENT_BYTES_MAX: Final = 65_536
+COMMIT_ID_CHARS_MAX: Final = 64
+
+PAYLOAD_BYTES_DEFAULT: Final = 1_000_000
+"""A namespace's largest payload unless it was made with another figure; about what a znode can carry."""
+PAYLOAD_BYTES_CEILING: Final = 8 * MiB
+"""No namespace may allow more: a row must fit MySQL's default packet of 16 MiB, encoded."""
+
+CHANGESET_COMMITS_MAX: Final = 20_000
+CHANGESET_BODY_BYTES_MAX: Final = 64 * MiB
+
+HEADER_TEXT_BYTES_MAX: Final = 4_096
+"""Longest author or comment put into a response header (JVM clients stop at 8 KiB for all headers); the meta has it whole."""
+
+QUEUE_ITEMS_MAX: Final = 10_000
+QUEUE_BYTES_MAX: Final = 128 * MiB
+GROUP_COMMITS_MAX: Final = 1_024
+GROUP_BYTES_MAX: Final = 8 * MiB
+
+HEAD_MEMORY_BYTES: Final = 64 * MiB
+"""What the answers of head reads may hold in memory."""
+COMMITTER_HEADS_MAX: Final = 500_000
+"""How many head versions the committer remembers between groups."""
+
+LIST_PAGE_MAX: Final = 10_000
+FEED_PAGE_DEFAULT: Final = 1_000
+FEED_PAGE_MAX: Final = 10_000
+FEED_PAGE_BYTES: Final = 8 * MiB
+FEED_WAIT_S_MAX: Final = 60
+
+BODY_TIMEOUT_S: Final = 30.0
+"""A request body must arrive within this time, however slowly it drips."""
+LOCK_TIMEOUT_S: Final = 8
+"""How long a writer waits for the journal's lock before it answers that the database is unavailable."""
+STALLED_WRITER_S: Final = 5
+"""How long a stopped process may hold the journal's lock before the database (or, on SQLite, we) end its hold."""

@@ -1,0 +1,1 @@
+"""What a commit is: names, times, bytes, hashes and formats; pure values, no I/O."""

@@ -1,0 +1,108 @@
+"""Formats a namespace can demand of its payloads: any, json, yaml, toml.
+
+The checks parse, they do not build values: YAML is read event by event, so neither an alias bomb nor an unknown tag
+matters, and nesting costs no stack.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from rainer.errors import InvalidError, MalformedPayload
+
+_TOML_PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)$")
+
+
+def check_payload(format_name: str, payload: bytes) -> None:
+    """Raise MalformedPayload, with line and column where known, if the namespace's format cannot parse the payload."""
+    checker = _CHECKERS[format_name]
+    if checker is not None:
+        checker(_text(payload))
+
+
+def check_format_name(name: str) -> str:
+    """Return `name` if it is a known format; else InvalidError that lists them."""
+    if name not in _CHECKERS:
+        raise InvalidError(f"format {name!r} is not known", hint=f"one of {', '.join(_CHECKERS)}")
+    return name
+
+
+def _refuse(what: str, line: int | None = None, column: int | None = None) -> NoReturn:
+    where = "" if line is None else f" at line {line}, column {column}"
+    raise MalformedPayload(f"Malformed input: {what}{where}", line=line, column=column)
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        line = payload.count(b"\n", 0, e.start) + 1
+        column = e.start - payload.rfind(b"\n", 0, e.start)
+        _refuse(f"byte 0x{payload[e.start]:02x} is not UTF-8", line, column)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text, parse_constant=_refuse_constant, parse_int=_ignore, parse_float=_ignore)
+    except json.JSONDecodeError as e:
+        _refuse(f"not JSON: {e.msg}", e.lineno, e.colno)
+    except RecursionError:
+        _refuse("not JSON that can be read back: nested too deeply")
+    except ValueError as e:
+        _refuse(str(e))
+
+
+def _ignore(_digits: str) -> None:
+    """Numbers of any length are JSON; converting a million digits would cost quadratic time."""
+
+
+def _check_yaml(text: str) -> None:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    anchors: set[str] = set()
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            if isinstance(event, yaml.DocumentStartEvent):
+                anchors.clear()
+            anchor = getattr(event, "anchor", None)
+            if isinstance(event, yaml.AliasEvent) and anchor not in anchors:
+                mark = event.start_mark
+                _refuse(f"not YAML: alias *{anchor} names no anchor", mark.line + 1, mark.column + 1)
+            if anchor is not None:
+                anchors.add(anchor)
+    except yaml.MarkedYAMLError as e:
+        found = e.problem_mark or e.context_mark
+        place = (found.line + 1, found.column + 1) if found else (None, None)
+        _refuse(f"not YAML: {e.problem or e.context}", *place)
+    except yaml.YAMLError as e:
+        _refuse(f"not YAML: {' '.join(str(e).split())}")
+
+
+def _check_toml(text: str) -> None:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        m = _TOML_PLACE.search(str(e))
+        what = _TOML_PLACE.sub("", str(e)).strip()
+        end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+        _refuse(f"not TOML: {what}", *((int(m[1]), int(m[2])) if m else end))
+    except RecursionError:
+        _refuse("not TOML that can be read back: nested too deeply")
+
+
+_CHECKERS: Final[dict[str, Callable[[str], None] | None]] = {
+    "any": None,
+    "json": _check_json,
+    "yaml": _check_yaml,
+    "toml": _check_toml,
+}
+FORMATS: Final = tuple(_CHECKERS)

@@ -1,0 +1,60 @@
+"""The ancestor's byte form of a commit, as it stands in znodes and in its MySQL table (contracts: original Rainer).
+
+<length of header in decimal>\\n<header: JSON of key, version, author, comment, mtime, empty>\\n<payload bytes>\\n
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from rainer.errors import CorruptError
+from rainer.model import times
+from rainer.model.commit import Commit
+
+_LENGTH = re.compile(rb"([0-9]{1,9})\n")
+
+
+def to_bytes(commit: Commit) -> bytes:
+    """The ancestor's bytes of a commit; the header's length counts bytes of UTF-8."""
+    header = json.dumps(commit.meta(), ensure_ascii=False, separators=(",", ":")).encode()
+    return b"%d\n%s\n%s\n" % (len(header), header, commit.payload or b"")
+
+
+def from_bytes(data: bytes, *, namespace: str = "diary") -> Commit:
+    """Read the ancestor's bytes, raising CorruptError that says which part is wrong.
+
+    Members of the header that are not known are passed over; a missing comment is the empty text and a missing
+    `empty` is false, as older writers left them out. The commit's payload is verbatim.
+    """
+    m = _LENGTH.match(data)
+    if not m:
+        raise CorruptError("no header length at the start of the commit's bytes")
+    start, size = m.end(), int(m[1])
+    end = start + size
+    if data[end : end + 1] != b"\n" or data[-1:] != b"\n" or len(data) < end + 2:
+        raise CorruptError(f"the commit's bytes end before their header of {size} bytes and payload do")
+    return _from_header(data[start:end], data[end + 1 : -1], namespace)
+
+
+def _from_header(raw: bytes, payload: bytes, namespace: str) -> Commit:
+    try:
+        header = json.loads(raw.decode())
+        key, version, author = header["key"], header["version"], header.get("author", "")
+        comment, empty = header.get("comment", ""), header.get("empty", False)
+        mtime = times.from_ms(times.parse_iso(header["mtime"]))
+    except KeyError as e:
+        raise CorruptError(f"the commit's header lacks {e}") from None
+    except (ValueError, AttributeError, TypeError, RecursionError) as e:
+        raise CorruptError(f"the commit's header is not the JSON of a commit: {e}") from None
+    except Exception as e:
+        raise CorruptError(f"the commit's header: {e}") from None
+    fits = (
+        isinstance(key, str) and key and type(version) is int and version > 0
+        and isinstance(author, str) and isinstance(comment, str) and isinstance(empty, bool)
+    )  # fmt: skip
+    if not fits:
+        raise CorruptError("a member of the commit's header has the wrong type")
+    if empty and payload:
+        raise CorruptError("the commit's header says empty, yet a payload follows")
+    return Commit(key, version, None if empty else payload, author, comment, mtime, empty, namespace)
