@@ -1,0 +1,111 @@
+"""Fixtures over real database servers, one of each kind a test process, started when the first test asks.
+
+A server that cannot be started here is a skip with its reason, or a failure where RAINER_TEST_REQUIRE names it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services import guardian
+from tests.services.database_service import DatabaseService
+from tests.services.mariadb import MariaDB
+from tests.services.postgresql import PostgreSQL
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
+_SERVERS: dict[str, type[DatabaseService]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
+
+
+def required_services() -> set[str]:
+    """The names in RAINER_TEST_REQUIRE, separated by spaces or commas."""
+    return set(re.split(r"[\s,]+", os.environ.get("RAINER_TEST_REQUIRE", "").strip())) - {""}
+
+
+def pytest_configure() -> None:
+    unknown = sorted(required_services() - set(_SERVERS))
+    if unknown:
+        raise pytest.UsageError(f"RAINER_TEST_REQUIRE names {', '.join(unknown)}; known are {', '.join(_SERVERS)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _guardian() -> None:
+    # Started before any test looks at its file descriptors, so that its pipe is nobody's leak.
+    guardian.ensure()
+
+
+def _serve(kind: type[DatabaseService]) -> Iterator[DatabaseService]:
+    server = kind.from_environment()
+    reason = kind.available() if server.owned else None
+    if reason:
+        if kind.name in required_services():
+            pytest.fail(f"{kind.name} is required by RAINER_TEST_REQUIRE: {reason}", pytrace=False)
+        pytest.skip(reason)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[DatabaseService]:
+    """A running PostgreSQL, shared by the tests of this process."""
+    yield from _serve(PostgreSQL)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[DatabaseService]:
+    """A running MariaDB, shared by the tests of this process."""
+    yield from _serve(MariaDB)
+
+
+def _own(kind: type[DatabaseService], shared: DatabaseService) -> Iterator[DatabaseService]:
+    if not shared.owned:
+        pytest.skip(f"{kind.environment_name} names a server that is not ours to kill")
+    with kind() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgresql(postgresql: DatabaseService) -> Iterator[DatabaseService]:
+    """A PostgreSQL for one test alone, which may kill, pause and restart it."""
+    yield from _own(PostgreSQL, postgresql)
+
+
+@pytest.fixture
+def own_mariadb(mariadb: DatabaseService) -> Iterator[DatabaseService]:
+    """A MariaDB for one test alone, which may kill, pause and restart it."""
+    yield from _own(MariaDB, mariadb)
+
+
+def _fresh(server: DatabaseService) -> Iterator[str]:
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'journal.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: DatabaseService) -> Iterator[str]:
+    """The URL of a fresh, empty database on PostgreSQL."""
+    yield from _fresh(postgresql)
+
+
+@pytest.fixture
+def mariadb_url(mariadb: DatabaseService) -> Iterator[str]:
+    """The URL of a fresh, empty database on MariaDB."""
+    yield from _fresh(mariadb)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each kind of database, each time with the URL of a fresh, empty one."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
