@@ -179,7 +179,7 @@ class OverloadedError(UnavailableError):
 
 
 class OutcomeUnknown(RainerError):
-    """The commit was sent and no answer came: it may stand or not. Look before you retry, or retry with its commit id."""
+    """Sent, and no answer came: the commit may stand or not. Look before you retry, or retry with its commit id."""
 
     code = "outcome-unknown"
 

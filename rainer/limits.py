@@ -22,7 +22,7 @@ CHANGESET_COMMITS_MAX: Final = 20_000
 CHANGESET_BODY_BYTES_MAX: Final = 64 * MiB
 
 HEADER_TEXT_BYTES_MAX: Final = 4_096
-"""Longest author or comment put into a response header (JVM clients stop at 8 KiB for all headers); the meta has it whole."""
+"""Longest author or comment put into a response header (JVM clients stop at 8 KiB for all); the meta has it whole."""
 
 QUEUE_ITEMS_MAX: Final = 10_000
 QUEUE_BYTES_MAX: Final = 128 * MiB

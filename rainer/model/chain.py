@@ -1,7 +1,7 @@
 """The hash chain: each commit's hash covers the one before it and its own canonical bytes.
 
-Canonical bytes hold the namespace by name (so that renaming one is seen) and the payload by its SHA-256 (so that the law
-can have a payload redacted without breaking the chain). Every field is preceded by its length: no two commits
+Canonical bytes hold the namespace by name (so that renaming one is seen) and the payload by its SHA-256 (so that the
+law can have a payload redacted without breaking the chain). Every field is preceded by its length: no two commits
 share their canonical bytes.
 """
 

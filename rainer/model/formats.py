@@ -10,7 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from rainer.errors import InvalidError, MalformedPayload
 
@@ -80,8 +80,8 @@ def _check_yaml(text: str) -> None:
             if anchor is not None:
                 anchors.add(anchor)
     except yaml.MarkedYAMLError as e:
-        found = e.problem_mark or e.context_mark
-        place = (found.line + 1, found.column + 1) if found else (None, None)
+        found: Any = e.problem_mark or e.context_mark
+        place = (None, None) if found is None else (found.line + 1, found.column + 1)
         _refuse(f"not YAML: {e.problem or e.context}", *place)
     except yaml.YAMLError as e:
         _refuse(f"not YAML: {' '.join(str(e).split())}")

@@ -1,0 +1,1 @@
+"""Where tables live: URLs, engines, the schema and its migrations."""

@@ -1,0 +1,126 @@
+"""Engines: how connections to each database are opened, kept safe and bounded in time."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.pool import QueuePool
+
+from rainer import limits
+from rainer.errors import UnavailableError
+
+WRITE: Final = "rainer_write"
+"""Execution option: this connection's transaction will write, so SQLite takes its write lock at once."""
+
+CONNECT_TIMEOUT_S: Final = 10
+STATEMENT_TIMEOUT_S: Final = 30
+_POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 15, "pool_pre_ping": True}
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine for a URL of `parse_address`; connects only when first used. Thread-safe."""
+    return _OPENERS[url.get_backend_name()](url)
+
+
+def _open_postgresql(url: URL) -> Engine:
+    # A reader or writer that stops in the middle loses its session after seconds, and with it every lock.
+    options = " ".join(f"-c {name}={value}" for name, value in postgresql_settings().items())
+    return sa.create_engine(
+        url,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options, "application_name": "rainer"},
+        isolation_level="READ COMMITTED",
+        **_POOL,
+    )
+
+
+def postgresql_settings() -> dict[str, str]:
+    """Session settings of every PostgreSQL connection, sync or async; times in milliseconds."""
+    return {
+        "lock_timeout": str(limits.LOCK_TIMEOUT_S * 1000),
+        "statement_timeout": str(STATEMENT_TIMEOUT_S * 1000),
+        "idle_in_transaction_session_timeout": str(limits.STALLED_WRITER_S * 1000),
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+
+
+def _open_mysql(url: URL) -> Engine:
+    engine = sa.create_engine(
+        url,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": 60, "write_timeout": 60},
+        isolation_level="READ COMMITTED",
+        **_POOL,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def set_session(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout={limits.LOCK_TIMEOUT_S}")
+            cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
+            _bound_idle_transactions(cursor)
+
+    return engine
+
+
+def _bound_idle_transactions(cursor: Any) -> None:
+    """MariaDB ends only transactions that idle; MySQL knows nothing but a time-out of the whole session."""
+    import pymysql
+
+    try:
+        cursor.execute(f"SET SESSION idle_transaction_timeout={limits.STALLED_WRITER_S}")
+    except pymysql.err.OperationalError:
+        cursor.execute(f"SET SESSION wait_timeout={limits.STALLED_WRITER_S}")
+
+
+def _open_sqlite(url: URL) -> Engine:
+    in_memory = not url.database or url.database == ":memory:"
+    pool: dict[str, Any] = (
+        # One connection, handed from thread to thread: whoever holds it has the whole database for that moment.
+        {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": 60}
+        if in_memory
+        else _POOL | {"poolclass": QueuePool, "pool_pre_ping": False}
+    )
+    engine = sa.create_engine(url, connect_args={"timeout": limits.LOCK_TIMEOUT_S, "check_same_thread": False}, **pool)
+
+    @sa.event.listens_for(engine, "connect")
+    def set_session(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, so that DDL is in the transaction too
+        if not in_memory:
+            _set_durable(connection)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        immediate = connection.get_execution_options().get(WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _set_durable(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if mode != "wal":
+        connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA cache_size=-65536")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+
+
+_OPENERS: Final = {"postgresql": _open_postgresql, "mysql": _open_mysql, "sqlite": _open_sqlite}
+
+
+def ensure_folder(url: URL) -> None:
+    """Make the folder of a SQLite file, private to its owner; UnavailableError where that cannot be done."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return
+    folder = Path(url.database).parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as e:
+        raise UnavailableError(
+            f"the folder {folder} for the journal cannot be made: {e.strerror}",
+            hint="name another one with --data-dir or --database",
+        ) from e

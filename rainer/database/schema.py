@@ -1,0 +1,80 @@
+"""The journal's tables, as every query sees them; migrations/ makes them.
+
+Nothing ever updates or deletes a row of `commits`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from rainer.database.types import DIGEST, LONG_TEXT, NAME, PAYLOAD, REVISION, TOKEN, KeyText
+
+metadata: Final = sa.MetaData()
+_INNODB: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_row_format": "DYNAMIC"}
+
+# One row: the lock, the counter, the chain's head, the clock. `namespaces_tag` is a new random text whenever
+# a namespace is made or closed, so that whoever reads this row knows whether what it remembers of namespaces still holds.
+journal: Final = sa.Table(
+    "journal", metadata,
+    sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("lineage", TOKEN, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("chain", DIGEST, nullable=False),
+    sa.Column("recorded_ms", sa.BigInteger, nullable=False),
+    sa.Column("namespaces_tag", TOKEN, nullable=False),
+    postgresql_with={"fillfactor": 10}, **_INNODB,
+)  # fmt: skip
+
+# Every life of this journal: the first, and one more for each `rainer db adopt` after a restore.
+lineages: Final = sa.Table(
+    "lineages", metadata,
+    sa.Column("lineage", TOKEN, primary_key=True),
+    sa.Column("from_revision", sa.BigInteger, nullable=False),
+    sa.Column("recorded_ms", sa.BigInteger, nullable=False),
+    **_INNODB,
+)  # fmt: skip
+
+namespaces: Final = sa.Table(
+    "namespaces", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", NAME, nullable=False, unique=True),
+    sa.Column("format", TOKEN, nullable=False),
+    sa.Column("payload_bytes_max", sa.Integer, nullable=False),
+    sa.Column("is_closed", sa.Boolean, nullable=False),
+    sa.Column("recorded_ms", sa.BigInteger, nullable=False),
+    **_INNODB,
+)  # fmt: skip
+
+# `changeset` is the revision at which the commit's changeset is whole: its own for a commit alone.
+commits: Final = sa.Table(
+    "commits", metadata,
+    sa.Column("revision", REVISION, primary_key=True, autoincrement=False),
+    sa.Column("namespace_id", sa.Integer, nullable=False),
+    sa.Column("key", KeyText, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("author", LONG_TEXT, nullable=False),
+    sa.Column("comment", LONG_TEXT, nullable=False),
+    sa.Column("mtime_ms", sa.BigInteger, nullable=False),
+    sa.Column("recorded_ms", sa.BigInteger, nullable=False),
+    sa.Column("is_empty", sa.Boolean, nullable=False),
+    sa.Column("payload", PAYLOAD),
+    sa.Column("payload_sha256", DIGEST),
+    sa.Column("commit_id", TOKEN),
+    sa.Column("changeset", sa.BigInteger, nullable=False),
+    sa.Column("hash", DIGEST, nullable=False),
+    sa.UniqueConstraint("namespace_id", "key", "version", name="commits_version"),
+    sa.Index("commits_feed", "namespace_id", "revision"),
+    **_INNODB,
+)  # fmt: skip
+
+heads: Final = sa.Table(
+    "heads", metadata,
+    sa.Column("namespace_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", KeyText, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("is_empty", sa.Boolean, nullable=False),
+    postgresql_with={"fillfactor": 70}, sqlite_with_rowid=False, **_INNODB,
+)  # fmt: skip

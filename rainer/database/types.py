@@ -1,0 +1,47 @@
+"""Column types that mean the same on every database: keys compare as bytes, payloads fit, times are milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeEngine
+
+from rainer import limits
+
+
+class KeyText(sa.types.TypeDecorator[str]):
+    """A key: text that sorts and compares by its UTF-8 bytes (COLLATE "C", varbinary, SQLite's BINARY)."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.VARBINARY(limits.KEY_BYTES_MAX))
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TEXT(collation="C"))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        return value.encode() if value is not None and dialect.name == "mysql" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return value.decode() if isinstance(value, bytes) else value
+
+
+def _text(mysql_type: TypeEngine[Any], generic: TypeEngine[Any] | None = None) -> TypeEngine[Any]:
+    return (generic or sa.Text()).with_variant(mysql_type, "mysql")
+
+
+LONG_TEXT: Final = _text(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"))
+NAME: Final = sa.String(limits.NAMESPACE_CHARS_MAX).with_variant(
+    mysql.VARCHAR(limits.NAMESPACE_CHARS_MAX, charset="ascii", collation="ascii_bin"), "mysql"
+)
+TOKEN: Final = sa.String(64).with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql")
+PAYLOAD: Final = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
+DIGEST: Final = sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql")
+# Only a column declared INTEGER becomes SQLite's own row number, which keeps commits in journal order on disk.
+REVISION: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

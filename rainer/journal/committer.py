@@ -1,0 +1,218 @@
+"""Group commit: one committer drains a bounded queue into one transaction at a time.
+
+Whoever commits waits on a future of its own. A caller that went away, a future that was cancelled, a delivery that
+fails: none of it can reach the committer's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rainer import limits
+from rainer.errors import (
+    CorruptError,
+    InvalidError,
+    OutcomeUnknown,
+    OverloadedError,
+    RainerError,
+    UnavailableError,
+)
+from rainer.journal.group import Known, Outcome, Plan, Submission
+from rainer.journal.row import Row
+from rainer.journal.transact import Session, commit_group, drive
+
+log = logging.getLogger("rainer.journal")
+_QUICK_S = 1.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the committer did since it started; read by metrics, written only here."""
+
+    groups: int = 0
+    commits: int = 0
+    conflicts: int = 0
+    refused: int = 0
+    unknown: int = 0
+    group_seconds: float = 0.0
+
+
+class _Waiting:
+    __slots__ = ("future", "payload_bytes", "submission")
+
+    def __init__(self, submission: Submission, future: asyncio.Future[tuple[Row, ...]], payload_bytes: int) -> None:
+        self.submission, self.future, self.payload_bytes = submission, future, payload_bytes
+
+
+class Committer:
+    """Belongs to one event loop; `submit` only from it. `on_group` hears of each written group before its callers."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        in_thread: bool,
+        on_group: Callable[[Plan], None],
+        queue_items_max: int = limits.QUEUE_ITEMS_MAX,
+        queue_bytes_max: int = limits.QUEUE_BYTES_MAX,
+    ) -> None:
+        self.counters = Counters()
+        self.known = Known()
+        self._session = session
+        self._thread = ThreadPoolExecutor(1, "rainer-committer") if in_thread else None
+        self._on_group = on_group
+        self._items_max, self._bytes_max = queue_items_max, queue_bytes_max
+        self._queue: deque[_Waiting] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def queued(self) -> int:
+        """How many submissions wait for their group."""
+        return len(self._queue)
+
+    def start(self) -> None:
+        """Begin to work on the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="rainer-committer")
+
+    async def close(self) -> None:
+        """Finish what was accepted, then stop; later submissions are refused."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        close = getattr(self._session, "close", None)
+        if close is not None:
+            await close()
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    def submit(self, submission: Submission) -> asyncio.Future[tuple[Row, ...]]:
+        """Queue a submission; the future brings its rows or its RainerError. OverloadedError when the queue is full."""
+        size = submission.payload_bytes
+        if self._closing:
+            raise UnavailableError("the server is shutting down", hint="try another server")
+        full = len(self._queue) >= self._items_max or (self._queue and self._queued_bytes + size > self._bytes_max)
+        if full:
+            raise OverloadedError(
+                f"{len(self._queue)} commits ({self._queued_bytes} bytes) wait already", hint="come back in a second",
+                retry_after_s=1,
+            )  # fmt: skip
+        future: asyncio.Future[tuple[Row, ...]] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(submission, future, size))
+        self._queued_bytes += size
+        self._wake.set()
+        return future
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            await self._commit(self._next_group())
+
+    def _next_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        commits = size = 0
+        while self._queue:
+            first = self._queue[0]
+            commits += len(first.submission.drafts)
+            size += first.payload_bytes
+            if group and (commits > limits.GROUP_COMMITS_MAX or size > limits.GROUP_BYTES_MAX):
+                break
+            self._queue.popleft()
+            self._queued_bytes -= first.payload_bytes
+            if not first.future.done():  # the caller went away while it waited: nothing was promised
+                group.append(first)
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        """Commit a group; where its rows are at fault, in halves, until only the faulty submission is refused."""
+        if not group:
+            return
+        try:
+            plan = await self._transact([w.submission for w in group])
+        except (OutcomeUnknown, UnavailableError) as e:
+            self._refuse(group, e)
+        except RainerError as e:
+            await self._commit_halves(group, e)
+        except Exception as e:
+            log.exception("a group of %d could not be committed", len(group))
+            await self._commit_halves(group, RainerError(f"the commit failed inside the server: {type(e).__name__}"))
+        else:
+            self._deliver(group, plan)
+
+    async def _commit_halves(self, group: list[_Waiting], error: RainerError) -> None:
+        if len(group) == 1:
+            self._refuse(group, error)
+            return
+        middle = len(group) // 2
+        await self._commit(group[:middle])
+        await self._commit(group[middle:])
+
+    async def _transact(self, group: list[Submission]) -> Plan:
+        """One transaction, begun afresh once if a connection that had lain idle turns out dead."""
+        begun = time.monotonic()
+        try:
+            plan = await self._transact_once(group)
+        except UnavailableError:
+            if time.monotonic() - begun > _QUICK_S:
+                raise
+            plan = await self._transact_once(group)
+        self.counters.group_seconds += time.monotonic() - begun
+        return plan
+
+    async def _transact_once(self, group: list[Submission]) -> Plan:
+        steps = commit_group(self._session, self.known, group)
+        if self._thread is None:
+            return await steps
+        return await asyncio.get_running_loop().run_in_executor(self._thread, drive, steps)
+
+    def _deliver(self, group: list[_Waiting], plan: Plan) -> None:
+        counters = self.counters
+        counters.groups += 1
+        counters.commits += len(plan.rows)
+        if plan.rows:
+            self._notify(plan)
+        for waiting, outcome in zip(group, plan.outcomes, strict=True):
+            if isinstance(outcome, RainerError):
+                counters.conflicts += 1
+            _settle(waiting, outcome)
+
+    def _notify(self, plan: Plan) -> None:
+        try:
+            self._on_group(plan)
+        except Exception:
+            log.exception("a listener failed; the commits stand")
+
+    def _refuse(self, group: list[_Waiting], error: RainerError) -> None:
+        if isinstance(error, OutcomeUnknown):
+            self.counters.unknown += len(group)
+        else:
+            self.counters.refused += len(group)
+        level = logging.WARNING if isinstance(error, InvalidError) else logging.ERROR
+        log.log(level, "%d submissions not committed: %s", len(group), error)
+        if isinstance(error, CorruptError):
+            log.critical("the journal contradicts itself; run `rainer verify`")
+        for waiting in group:
+            _settle(waiting, error)
+
+
+def _settle(waiting: _Waiting, outcome: Outcome) -> None:
+    if waiting.future.done():
+        return
+    if isinstance(outcome, RainerError):
+        waiting.future.set_exception(outcome)
+    else:
+        waiting.future.set_result(outcome)

@@ -1,0 +1,1 @@
+"""What differs between databases when a group is written; the only rooms that know a dialect's name."""

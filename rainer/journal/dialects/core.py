@@ -1,0 +1,154 @@
+"""A session over SQLAlchemy Core for databases whose driver blocks; runs in a worker thread, never suspends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from rainer.database.engine import WRITE
+from rainer.database.failures import translated
+from rainer.database.schema import commits, heads, journal, namespaces
+from rainer.errors import UnavailableError
+from rainer.journal.group import HeadKey, Plan, StoredKey
+from rainer.journal.row import Namespace, Row, State
+
+_IN_MAX = 5_000
+STATE_COLUMNS = (
+    journal.c.lineage,
+    journal.c.revision,
+    journal.c.chain,
+    journal.c.recorded_ms,
+    journal.c.namespaces_tag,
+)
+SELECT_STATE = sa.select(*STATE_COLUMNS).where(journal.c.id == 1)
+SELECT_NAMESPACES = sa.select(
+    namespaces.c.id, namespaces.c.name, namespaces.c.format, namespaces.c.payload_bytes_max, namespaces.c.is_closed
+)
+_MOVE = (
+    sa.update(journal)
+    .where(journal.c.id == 1)
+    .values(revision=sa.bindparam("r"), chain=sa.bindparam("h"), recorded_ms=sa.bindparam("t"))
+)
+_INSERT = sa.insert(commits)
+
+
+def state_of(found: Any) -> State:
+    """The State of a result row; UnavailableError where the table is empty."""
+    if found is None:
+        raise UnavailableError("the database holds no journal row", hint="run `rainer db check`")
+    lineage, revision, chain, recorded_ms, tag = found
+    return State(lineage, revision, bytes(chain), recorded_ms, tag)
+
+
+def namespaces_of(rows: Iterable[Any]) -> dict[str, Namespace]:
+    return {r[1]: Namespace(r[0], r[1], r[2], r[3], bool(r[4])) for r in rows}
+
+
+class CoreSession:
+    """One writer's connection, taken from the engine's pool for each transaction."""
+
+    has_compare_and_set = False
+    lock = SELECT_STATE
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._connection: Connection | None = None
+
+    def upsert_heads(self) -> sa.Insert:
+        """INSERT of heads that moves those that exist."""
+        raise AssertionError("each dialect spells its upsert")
+
+    @property
+    def connection(self) -> Connection:
+        assert self._connection is not None
+        return self._connection
+
+    async def begin(self) -> State:
+        with translated():
+            self._connection = self.engine.connect().execution_options(**{WRITE: True})
+            return state_of(self.connection.execute(self.lock).first())
+
+    async def read_state(self) -> State:
+        with translated(), self.engine.connect() as connection:
+            return state_of(connection.execute(SELECT_STATE).first())
+
+    async def read_namespaces(self) -> dict[str, Namespace]:
+        with translated():
+            return namespaces_of(self.connection.execute(SELECT_NAMESPACES))
+
+    async def read_heads(self, keys: Sequence[HeadKey]) -> dict[HeadKey, int]:
+        found: dict[HeadKey, int] = {}
+        with translated():
+            for space, chunk in _by_namespace(keys):
+                query = sa.select(heads.c.key, heads.c.version).where(
+                    heads.c.namespace_id == space, heads.c.key.in_(chunk)
+                )
+                found.update({(space, key): version for key, version in self.connection.execute(query)})
+        return found
+
+    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Row]:
+        found: dict[StoredKey, Row] = {}
+        query = sa.select(commits).where(
+            commits.c.namespace_id == sa.bindparam("n"),
+            commits.c.key == sa.bindparam("k"),
+            commits.c.version == sa.bindparam("v"),
+        )
+        with translated():
+            for at in keys:
+                row = self.connection.execute(query, dict(zip("nkv", at, strict=True))).first()
+                if row is not None:
+                    found[at] = Row(*row)
+        return found
+
+    async def write(self, plan: Plan) -> None:
+        with translated():
+            self.insert_commits(plan.rows)
+            moved = [
+                {"namespace_id": n, "key": k, "version": r.version, "revision": r.revision, "is_empty": r.is_empty}
+                for (n, k), r in plan.heads.items()
+            ]
+            self.connection.execute(self.upsert_heads(), moved)
+            after = plan.after
+            self.connection.execute(_MOVE, {"r": after.revision, "h": after.chain, "t": after.recorded_ms})
+
+    def insert_commits(self, rows: Sequence[Row]) -> None:
+        self.connection.execute(_INSERT, [row._asdict() for row in rows])
+
+    async def commit(self) -> None:
+        with translated():
+            self.connection.commit()
+        self._close()
+
+    async def rollback(self) -> None:
+        with translated():
+            self.connection.rollback()
+        self._close()
+
+    async def compare_and_set(self, plan: Plan) -> bool:
+        raise AssertionError("only for sessions that say has_compare_and_set")
+
+    async def settle(self, plan: Plan) -> bool | None:
+        return None
+
+    async def reset(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._close()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _by_namespace(keys: Sequence[HeadKey]) -> Iterable[tuple[int, list[str]]]:
+    """Keys by namespace, in portions that fit one IN list on every database."""
+    grouped: dict[int, list[str]] = {}
+    for space, key in keys:
+        grouped.setdefault(space, []).append(key)
+    for space, names in grouped.items():
+        for start in range(0, len(names), _IN_MAX):
+            yield space, names[start : start + _IN_MAX]

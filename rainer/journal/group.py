@@ -1,0 +1,174 @@
+"""Judging a group: which submissions become commits, in arrival order, against the heads; pure, no I/O.
+
+The verdicts are right exactly at the journal's state they were made for. Whoever calls makes sure that this state still
+stands when the rows are written (the journal row's lock, or a compare-and-set on it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rainer.errors import CommitIdReused, KeyConflict, RainerError, VersionConflict
+from rainer.journal.row import Namespace, Row, State, open_namespace
+from rainer.model import chain
+from rainer.model.commit import Draft
+
+HeadKey = tuple[int, str]
+StoredKey = tuple[int, str, int]
+Outcome = tuple[Row, ...] | RainerError
+"""What becomes of a submission: its rows (new, or those of its first acceptance), or why it was refused."""
+
+
+class Submission(NamedTuple):
+    """Drafts that are committed all or not at all; `commit_id` makes a repetition harmless."""
+
+    drafts: tuple[Draft, ...]
+    commit_id: str | None
+
+    @property
+    def payload_bytes(self) -> int:
+        return sum(len(d.payload) for d in self.drafts if d.payload is not None)
+
+
+@dataclass(slots=True)
+class Known:
+    """What a committer remembers of the journal, valid exactly at `state`; `contended` when others write too."""
+
+    state: State | None = None
+    namespaces: dict[str, Namespace] = field(default_factory=dict)
+    heads: dict[HeadKey, int] = field(default_factory=dict)
+    contended: bool = False
+
+    def forget(self) -> None:
+        self.state = None
+        self.namespaces, self.heads = {}, {}
+
+    def missing(self, group: Sequence[Submission]) -> list[HeadKey]:
+        """The heads that judging this group needs and that are not remembered."""
+        heads, spaces = self.heads, self.namespaces
+        wanted = {
+            (spaces[d.namespace].id, d.key) for s in group for d in s.drafts if d.namespace in spaces
+        }  # fmt: skip
+        return [k for k in wanted if k not in heads]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What writing a group means: rows to insert, heads to move, the journal's next state, one outcome a submission."""
+
+    before: State
+    after: State
+    rows: list[Row] = field(default_factory=list)
+    heads: dict[HeadKey, Row] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    wanted: set[StoredKey] = field(default_factory=set)
+    """Stored commits to look at before a repetition can be told from a conflict; then the group is judged again."""
+
+
+def judge(group: Sequence[Submission], known: Known, now_ms: int, stored: dict[StoredKey, Row | None]) -> Plan:
+    """Judge every submission of a group in order; `known` must hold the heads of all keys in it."""
+    assert known.state is not None
+    plan = Plan(known.state, known.state._replace(recorded_ms=max(now_ms, known.state.recorded_ms)))
+    for submission in group:
+        try:
+            plan.outcomes.append(_judge_one(submission, known, plan, stored, now_ms))
+        except RainerError as refusal:
+            plan.outcomes.append(refusal)
+    return plan
+
+
+def _judge_one(
+    submission: Submission, known: Known, plan: Plan, stored: dict[StoredKey, Row | None], now_ms: int
+) -> Outcome:
+    spaces = [open_namespace(known.namespaces, d.namespace) for d in submission.drafts]
+    conflicts = _conflicts(submission.drafts, spaces, known, plan)
+    if conflicts:
+        return _repetition(submission, spaces, plan, stored) or VersionConflict(conflicts)
+    return _accept(submission, spaces, plan, now_ms)
+
+
+def _conflicts(drafts: tuple[Draft, ...], spaces: list[Namespace], known: Known, plan: Plan) -> list[KeyConflict]:
+    """One conflict per key that is not offered in version order from its head."""
+    reached: dict[HeadKey, int] = {}
+    conflicts: dict[HeadKey, KeyConflict] = {}
+    for d, space in zip(drafts, spaces, strict=True):
+        at = (space.id, d.key)
+        head = reached.get(at)
+        if head is None:
+            moved = plan.heads.get(at)
+            head = moved.version if moved is not None else known.heads[at]
+        if d.version == head + 1:
+            reached[at] = d.version
+        elif at not in conflicts:
+            conflicts[at] = KeyConflict(d.namespace, d.key, head + 1, d.version)
+    return list(conflicts.values())
+
+
+def _repetition(
+    submission: Submission, spaces: list[Namespace], plan: Plan, stored: dict[StoredKey, Row | None]
+) -> Outcome | None:
+    """The first answer again if exactly this submission, by its id, stands in the journal already."""
+    if submission.commit_id is None:
+        return None
+    found = [
+        _find(plan, stored, (space.id, d.key, d.version)) for d, space in zip(submission.drafts, spaces, strict=True)
+    ]
+    same_id = [row for row in found if row is not None and row.commit_id == submission.commit_id]
+    if not same_id:
+        return None
+    pairs = zip(submission.drafts, found, strict=True)
+    if len(same_id) == len(found) and all(_same_content(d, row) for d, row in pairs):
+        return tuple(same_id)
+    first = same_id[0]
+    return CommitIdReused(
+        f"commit id {submission.commit_id!r} stands in the journal for other content ({first.key!r} {first.version})",
+        hint="give each new commit an id of its own",
+    )
+
+
+def _find(plan: Plan, stored: dict[StoredKey, Row | None], at: StoredKey) -> Row | None:
+    if at in stored:
+        return stored[at]
+    head = plan.heads.get(at[:2])
+    if head is not None:  # accepted earlier in this very group, perhaps
+        for row in reversed(plan.rows):
+            if (row.namespace_id, row.key, row.version) == at:
+                return row
+    plan.wanted.add(at)
+    return None
+
+
+def _same_content(d: Draft, row: Row | None) -> bool:
+    return (
+        row is not None
+        and d.author == row.author
+        and d.comment == row.comment
+        and (d.mtime_ms is None or d.mtime_ms == row.mtime_ms)
+        and chain.payload_sha256(d.payload) == row.payload_sha256
+    )
+
+
+def _accept(submission: Submission, spaces: list[Namespace], plan: Plan, now_ms: int) -> Outcome:
+    lineage, revision, link, recorded_ms, tag = plan.after
+    changeset = revision + len(submission.drafts)
+    rows = []
+    for d, space in zip(submission.drafts, spaces, strict=True):
+        revision += 1
+        mtime_ms = now_ms if d.mtime_ms is None else d.mtime_ms
+        digest = chain.payload_sha256(d.payload)
+        link = chain.link(
+            link, revision=revision, namespace=d.namespace, key=d.key, version=d.version, author=d.author,
+            comment=d.comment, mtime_ms=mtime_ms, recorded_ms=recorded_ms, digest=digest,
+            commit_id=submission.commit_id, changeset=changeset,
+        )  # fmt: skip
+        row = Row(
+            revision, space.id, d.key, d.version, d.author, d.comment, mtime_ms, recorded_ms, d.payload is None,
+            d.payload, digest, submission.commit_id, changeset, link,
+        )  # fmt: skip
+        rows.append(row)
+        plan.heads[space.id, d.key] = row
+    plan.rows += rows
+    plan.after = State(lineage, revision, link, recorded_ms, tag)
+    return tuple(rows)

@@ -1,0 +1,166 @@
+"""Verification: recompute the chain and the heads, and name the first revision that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from rainer.database.failures import translated
+from rainer.database.schema import commits, heads
+from rainer.journal.dialects.core import SELECT_NAMESPACES, SELECT_STATE, namespaces_of, state_of
+from rainer.journal.row import Row, State
+from rainer.model import chain
+from rainer.model.position import Position
+
+_PORTION = 1_000
+_PROBLEMS_MAX = 20
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was found: `position` is the journal's, to be kept elsewhere for `--expect`; `first_bad` a revision."""
+
+    position: Position
+    commits: int = 0
+    problems: list[str] = field(default_factory=list)
+    first_bad: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def add(self, revision: int, problem: str) -> None:
+        """Note a problem; only the first few are kept, the first bad revision always."""
+        if self.first_bad is None or revision < self.first_bad:
+            self.first_bad = revision
+        if len(self.problems) < _PROBLEMS_MAX:
+            self.problems.append(f"revision {revision}: {problem}")
+
+
+def verify(
+    engine: Engine, expect: Position | None = None, progress: Callable[[int, int], None] | None = None
+) -> Verification:
+    """Recompute chain and heads of the journal as it stands now; commits made meanwhile are not looked at.
+
+    `expect` is a position kept elsewhere: it must still be in the journal, else its tail was cut or rewritten.
+    `progress(done, total)` is called now and then. Memory holds one entry a key.
+    """
+    with translated(), engine.connect() as connection:
+        state = state_of(connection.execute(SELECT_STATE).first())
+        found = Verification(state.position)
+        walk = _Walk(connection, state, found)
+        for done in walk.commits():
+            if progress is not None:
+                progress(done, state.revision)
+        walk.check_end()
+        walk.check_heads()
+        if expect is not None:
+            walk.check_expected(expect)
+    found.problems.sort(key=lambda p: int(p.split()[1].rstrip(":")))
+    return found
+
+
+class _Walk:
+    """One pass over the journal in order, keeping the newest version of every key."""
+
+    def __init__(self, connection: Connection, state: State, found: Verification) -> None:
+        self._connection, self._state, self._found = connection, state, found
+        self._names = {n.id: n.name for n in namespaces_of(connection.execute(SELECT_NAMESPACES)).values()}
+        self._heads: dict[tuple[int, str], tuple[int, int, bool]] = {}
+        self._chain = chain.GENESIS
+        self._revision = 0
+        self._recorded_ms = 0
+
+    def commits(self) -> Iterator[int]:
+        query = sa.select(commits).order_by(commits.c.revision).limit(_PORTION)
+        while True:
+            bounds = (commits.c.revision > self._revision, commits.c.revision <= self._state.revision)
+            rows = [Row(*r) for r in self._connection.execute(query.where(*bounds))]
+            self._connection.rollback()  # no long transaction: the rows behind us cannot change unnoticed
+            for row in rows:
+                self._check(row)
+            yield self._revision
+            if len(rows) < _PORTION:
+                return
+
+    def _check(self, row: Row) -> None:
+        add = self._found.add
+        if row.revision != self._revision + 1:
+            add(self._revision + 1, f"missing; the next commit is revision {row.revision}")
+        self._check_content(row)
+        at = (row.namespace_id, row.key)
+        before = self._heads.get(at, (0, 0, False))[0]
+        if row.version != before + 1:
+            add(row.revision, f"{row.key!r} has version {row.version} after {before}")
+        if row.recorded_ms < self._recorded_ms:
+            add(row.revision, "was recorded before its predecessor")
+        self._heads[at] = (row.version, row.revision, bool(row.is_empty))
+        self._revision, self._recorded_ms, self._chain = row.revision, row.recorded_ms, bytes(row.hash)
+        self._found.commits += 1
+
+    def _check_content(self, row: Row) -> None:
+        add = self._found.add
+        name = self._names.get(row.namespace_id)
+        if name is None:
+            add(row.revision, f"its namespace, number {row.namespace_id}, is gone")
+        elif self._linked(row, name) != bytes(row.hash):
+            add(row.revision, f"{row.key!r} {row.version} (namespace {name!r}) is not what was committed")
+        digest = None if row.payload_sha256 is None else bytes(row.payload_sha256)
+        payload = None if row.payload is None else bytes(row.payload)
+        if chain.payload_sha256(payload) != digest or bool(row.is_empty) != (payload is None):
+            add(row.revision, f"the payload of {row.key!r} {row.version} is not the one committed")
+
+    def _linked(self, row: Row, name: str) -> bytes:
+        return chain.link(
+            self._chain, revision=row.revision, namespace=name, key=row.key, version=row.version, author=row.author,
+            comment=row.comment, mtime_ms=row.mtime_ms, recorded_ms=row.recorded_ms,
+            digest=None if row.payload_sha256 is None else bytes(row.payload_sha256),
+            commit_id=row.commit_id, changeset=row.changeset,
+        )  # fmt: skip
+
+    def check_end(self) -> None:
+        if self._revision != self._state.revision:
+            self._found.add(self._revision + 1, f"missing; the journal says it stands at {self._state.revision}")
+        elif self._chain != bytes(self._state.chain):
+            self._found.add(self._revision, "the journal row names another chain than the last commit")
+        beyond = sa.select(sa.func.min(commits.c.revision)).where(commits.c.revision > self._state.revision)
+        now = state_of(self._connection.execute(SELECT_STATE).first())
+        stray = self._connection.execute(beyond).scalar()
+        if stray is not None and now.revision == self._state.revision:
+            self._found.add(int(stray), "stands beyond the journal's end")
+
+    def check_heads(self) -> None:
+        """Every head points at its key's newest commit; heads moved since the walk began are passed over."""
+        query = sa.select(heads).where(heads.c.revision <= self._state.revision)
+        for space, key, version, revision, is_empty in self._connection.execute(query):
+            expected = self._heads.pop((space, key), None)
+            if expected != (version, revision, bool(is_empty)):
+                is_known = expected is not None
+                bad = min(revision, expected[1]) if expected is not None else revision
+                self._found.add(bad, f"the head of {key!r} is wrong" if is_known else f"head {key!r} has no commit")
+        moved = sa.select(heads.c.namespace_id, heads.c.key).where(heads.c.revision > self._state.revision)
+        for space, key in self._connection.execute(moved):
+            self._heads.pop((space, key), None)
+        for (_space, key), (version, revision, _empty) in self._heads.items():
+            self._found.add(revision, f"{key!r} {version} has no head")
+
+    def check_expected(self, expect: Position) -> None:
+        state = self._state
+        if expect.lineage not in self._lineages():
+            self._found.add(0, f"lineage {expect.lineage} is not this journal's ({state.lineage})")
+        elif expect.revision > state.revision:
+            self._found.add(state.revision + 1, f"missing; the journal once stood at revision {expect.revision}")
+        elif expect.revision and self._hash_of(expect.revision) != expect.chain:
+            self._found.add(expect.revision, "is not the commit that was expected: history was rewritten")
+
+    def _lineages(self) -> set[str]:
+        from rainer.database.schema import lineages
+
+        return set(self._connection.execute(sa.select(lineages.c.lineage)).scalars())
+
+    def _hash_of(self, revision: int) -> bytes | None:
+        found = self._connection.execute(sa.select(commits.c.hash).where(commits.c.revision == revision)).scalar()
+        return None if found is None else bytes(found)
