@@ -1,0 +1,236 @@
+"""Every setting of Rainer in one table, and the only code that reads the environment.
+
+Flags, environment names, the keys of `rainer.toml`, the help texts and `rainer config show` are all made from it.
+A value comes from the flag, else the environment, else the file, else the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rainer import limits
+from rainer.errors import InvalidError
+from rainer.model.setting_values import BYTES, PATH, SECONDS, SWITCH, TEXT, Kind, choice, nearest, redact, whole
+
+FILE_NAME: Final = "rainer.toml"
+PREFIX: Final = "RAINER_"
+_NOT_OURS: Final = ("RAINER_TEST_",)
+
+# Kubernetes tells every pod of a namespace about a service called "rainer" with variables of these names; one of them,
+# RAINER_PORT=tcp://10.0.0.7:8080, even looks like a setting.
+_KUBERNETES: Final = re.compile(r"RAINER_SERVICE_(HOST|PORT.*)|RAINER_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
+_KUBERNETES_PORT: Final = re.compile(r"(tcp|udp|sctp)://")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: what a setting is called everywhere, how its value is read and what it means.
+
+    `default` is a value, or a function of the settings above it in the table. `part` says who uses it: "client",
+    "server" or "terminal". `aliases` are other programs' environment names that count after ours. A row with
+    `in_file` false is not taken from rainer.toml: a folder that one merely enters must not choose programs to run.
+    """
+
+    name: str
+    part: str
+    kind: Kind
+    default: Any
+    help: str
+    aliases: tuple[str, ...] = ()
+    in_file: bool = True
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def environment(self) -> str:
+        return PREFIX + self.name.upper()
+
+    def show(self, value: object) -> str:
+        """The value as a person may see it: secrets, and passwords inside URLs, are `***`."""
+        if value is None:
+            return ""
+        return "***" if self.secret and value else redact(self.kind.show(value))
+
+
+def _user_folder(kind: str) -> Callable[[Mapping[str, Any]], Path]:
+    def folder(_above: Mapping[str, Any]) -> Path:
+        import platformdirs
+
+        return Path(getattr(platformdirs, f"user_{kind}_dir")("rainer", appauthor=False))
+
+    return folder
+
+
+def _default_database(above: Mapping[str, Any]) -> str:
+    return f"sqlite:///{above['data_dir'] / 'journal.db'}"
+
+
+TABLE: Final[tuple[Setting, ...]] = (
+    Setting("config", "terminal", PATH, None, f"File to read settings from, instead of ./{FILE_NAME}", in_file=False),
+    Setting("url", "client", TEXT, "http://127.0.0.1:8080/diary", "Server and namespace to talk to"),
+    Setting("author", "client", TEXT, None, "Who makes the commits (else git's user.email, else the login name)"),
+    Setting("timeout_s", "client", SECONDS, 30.0, "Seconds to wait for the answer to a read"),
+    Setting("commit_timeout_s", "client", SECONDS, 60.0, "Seconds to wait for the answer to a commit"),
+    Setting("host", "server", TEXT, "127.0.0.1", "Address to listen on"),
+    Setting("port", "server", whole(0, 65535), 8080, "Port to listen on; 0 takes a free one"),
+    Setting("data_dir", "server", PATH, _user_folder("data"), "Folder for what the server keeps on disk"),
+    Setting("database", "server", TEXT, _default_database, "The journal's database: sqlite, postgresql or mysql URL"),
+    Setting("workers", "server", whole(1, 256), 1, "Server processes"),
+    Setting("log_format", "server", choice("text", "json"), "text", "Form of the log lines"),
+    Setting("log_level", "server", choice("debug", "info", "warning", "error"), "info", "Least level that is logged"),
+    Setting("queue_items_max", "server", whole(1), limits.QUEUE_ITEMS_MAX, "Commits that may wait before 503"),
+    Setting("queue_bytes_max", "server", BYTES, limits.QUEUE_BYTES_MAX, "Payload bytes that may wait before 503"),
+    Setting("head_memory_bytes", "server", BYTES, limits.HEAD_MEMORY_BYTES, "Memory for answers of head reads"),
+    Setting("body_timeout_s", "server", SECONDS, limits.BODY_TIMEOUT_S, "Seconds in which a request must arrive"),
+    Setting("editor", "terminal", TEXT, "vi", "Editor for `rainer edit`", ("VISUAL", "EDITOR"), in_file=False),
+    Setting("pager", "terminal", TEXT, "less -FRX", "Pager for long output; `cat` for none", ("PAGER",), in_file=False),
+    Setting("state_dir", "terminal", PATH, _user_folder("state"), "Folder for the files that `rainer edit` opens"),
+    Setting("debug", "terminal", SWITCH, False, "Show the traceback of an error", in_file=False),
+)
+
+BY_NAME: Final[dict[str, Setting]] = {row.name: row for row in TABLE}
+DEFAULT: Final = "default"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The value of every setting; `origins` says where each came from: a flag, a variable, a file or the default."""
+
+    config: Path | None
+    url: str
+    author: str | None
+    timeout_s: float
+    commit_timeout_s: float
+    host: str
+    port: int
+    data_dir: Path
+    database: str
+    workers: int
+    log_format: str
+    log_level: str
+    queue_items_max: int
+    queue_bytes_max: int
+    head_memory_bytes: int
+    body_timeout_s: float
+    editor: str
+    pager: str
+    state_dir: Path
+    debug: bool
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Read the settings from `flags` (by setting name), the environment and rainer.toml.
+
+    A name that is not a setting's, and a value that cannot be read, are InvalidErrors that say where they stand.
+    `environ` and `folder` stand in for this process's environment and working folder.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, tuple[object, str]] = _from_environment(environ)
+    given |= {name: (value, f"flag {BY_NAME[name].flag}") for name, value in (flags or {}).items() if value is not None}
+    path = _find_file(given, Path() if folder is None else folder)
+    if path is not None:
+        given = _from_file(path) | given
+    values: dict[str, Any] = {}
+    for row in TABLE:
+        value, origin = given.get(row.name, (None, DEFAULT))
+        if origin == DEFAULT:
+            values[row.name] = row.default(values) if callable(row.default) else row.default
+        else:
+            values[row.name] = _parse(row, value, origin)
+    if path is not None:
+        values["config"] = path
+    return Settings(**values, origins={row.name: given.get(row.name, (None, DEFAULT))[1] for row in TABLE})
+
+
+def child_environment(**unless_set: str) -> dict[str, str]:
+    """This process's environment for a program we start, with variables that the user has not set himself."""
+    return unless_set | dict(os.environ)
+
+
+def _parse(row: Setting, value: object, origin: str) -> Any:
+    try:
+        return row.kind.parse(value)
+    except ValueError as e:
+        raise InvalidError(f"{origin}: {redact(str(e))}", hint=f"{row.name}: {row.help}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    ours = {name: value for name, value in environ.items() if name.startswith(PREFIX) and _is_ours(name, value)}
+    _refuse_unknown(
+        (name for name in ours if name not in {row.environment for row in TABLE}),
+        [row.environment for row in TABLE],
+        "the environment",
+    )
+    given: dict[str, tuple[object, str]] = {}
+    for row in TABLE:
+        for name in (row.environment, *row.aliases):
+            # An empty variable is the shell's way to unset one for a single command.
+            if (ours.get(name) if name == row.environment else environ.get(name)) and row.name not in given:
+                given[row.name] = (environ[name], name)
+    return given
+
+
+def _is_ours(name: str, value: str) -> bool:
+    if name.startswith(_NOT_OURS) or _KUBERNETES.fullmatch(name):
+        return False
+    return not (name == "RAINER_PORT" and _KUBERNETES_PORT.match(value))
+
+
+def _find_file(given: Mapping[str, tuple[object, str]], folder: Path) -> Path | None:
+    if "config" in given:
+        value, origin = given["config"]
+        path = Path(str(value)).expanduser()
+        if not path.is_file():
+            raise InvalidError(f"{origin}: there is no file {str(path)!r}")
+        return path
+    import platformdirs
+
+    user = Path(platformdirs.user_config_dir("rainer", appauthor=False))
+    return next((place / FILE_NAME for place in (folder, user) if (place / FILE_NAME).is_file()), None)
+
+
+def _from_file(path: Path) -> dict[str, tuple[object, str]]:
+    try:
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else str(e)
+        raise InvalidError(f"{path} cannot be read: {reason}") from None
+    allowed = [row.name for row in TABLE if row.in_file]
+    for row in TABLE:
+        if row.name in found and not row.in_file:
+            raise InvalidError(
+                f"{path}: {row.name!r} is not taken from a file",
+                hint=f"set {row.environment} or give {row.flag}",
+            )
+    _refuse_unknown((name for name in found if name not in allowed), allowed, str(path))
+    return {name: (_beside(path, BY_NAME[name], value), str(path)) for name, value in found.items()}
+
+
+def _beside(path: Path, row: Setting, value: object) -> object:
+    """A relative path in a file is meant from that file's folder, wherever the command is run."""
+    if row.kind is PATH and isinstance(value, str) and not value.startswith("~"):
+        return str(path.absolute().parent / value)
+    return value
+
+
+def _refuse_unknown(unknown: Iterable[str], known: list[str], where: str) -> None:
+    for name in unknown:
+        match = nearest(name, known)
+        hint = f"did you mean {match}?" if match else "`rainer config show` lists all settings"
+        raise InvalidError(f"{name!r} in {where} names no setting of Rainer", hint=hint)
