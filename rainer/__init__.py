@@ -1,1 +1,65 @@
-"""Rainer: one journal for configuration and asset manifests."""
+"""Rainer: one journal for configuration and asset manifests.
+
+The names below load when first used, so that a program that only reads its configuration loads no server.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rainer.errors import (
+    ConflictError,
+    CorruptError,
+    DeniedError,
+    InvalidError,
+    MissingExtra,
+    NotFoundError,
+    OutcomeUnknown,
+    RainerError,
+    SchemaMismatch,
+    UnavailableError,
+    VersionConflict,
+)
+from rainer.model.commit import Commit, Draft, draft
+from rainer.model.position import Position
+
+if TYPE_CHECKING:
+    from rainer import api, testing
+    from rainer.client import Client
+    from rainer.journal import Journal
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Client",
+    "Commit",
+    "ConflictError",
+    "CorruptError",
+    "DeniedError",
+    "Draft",
+    "InvalidError",
+    "Journal",
+    "MissingExtra",
+    "NotFoundError",
+    "OutcomeUnknown",
+    "Position",
+    "RainerError",
+    "SchemaMismatch",
+    "UnavailableError",
+    "VersionConflict",
+    "api",
+    "draft",
+    "testing",
+]
+
+_LATE = {"Client": "rainer.client", "Journal": "rainer.journal"}
+_PARTS = {"api", "testing"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    if name in _PARTS:
+        return importlib.import_module(f"rainer.{name}")
+    raise AttributeError(f"module 'rainer' has no attribute {name!r}")

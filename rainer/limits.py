@@ -39,6 +39,7 @@ FEED_PAGE_DEFAULT: Final = 1_000
 FEED_PAGE_MAX: Final = 10_000
 FEED_PAGE_BYTES: Final = 8 * MiB
 FEED_WAIT_S_MAX: Final = 60
+FEED_READERS_MAX: Final = 5_000
 
 BODY_TIMEOUT_S: Final = 30.0
 """A request body must arrive within this time, however slowly it drips."""

@@ -40,7 +40,6 @@ class Counters:
     conflicts: int = 0
     refused: int = 0
     unknown: int = 0
-    group_seconds: float = 0.0
 
 
 class _Waiting:
@@ -170,7 +169,7 @@ class Committer:
             if time.monotonic() - begun > _QUICK_S:
                 raise
             plan = await self._transact_once(group)
-        self.counters.group_seconds += time.monotonic() - begun
+        plan.seconds = time.monotonic() - begun
         return plan
 
     async def _transact_once(self, group: list[Submission]) -> Plan:

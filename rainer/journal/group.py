@@ -63,6 +63,7 @@ class Plan:
     rows: list[Row] = field(default_factory=list)
     heads: dict[HeadKey, Row] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    seconds: float = 0.0
     wanted: set[StoredKey] = field(default_factory=set)
     """Stored commits to look at before a repetition can be told from a conflict; then the group is judged again."""
 

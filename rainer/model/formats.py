@@ -75,7 +75,7 @@ def _check_yaml(text: str) -> None:
                 anchors.clear()
             anchor = getattr(event, "anchor", None)
             if isinstance(event, yaml.AliasEvent) and anchor not in anchors:
-                mark = event.start_mark
+                mark: Any = event.start_mark
                 _refuse(f"not YAML: alias *{anchor} names no anchor", mark.line + 1, mark.column + 1)
             if anchor is not None:
                 anchors.add(anchor)

@@ -1,0 +1,89 @@
+"""Namespaces, status, health, figures and the API's own description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rainer import limits
+from rainer.api import asking
+from rainer.api.changesets import json_object, no_strangers
+from rainer.api.reading import service_of
+from rainer.errors import InvalidError
+from rainer.journal import administration
+from rainer.model import names
+
+_BODY_BYTES_MAX = 10_000
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, {"Cache-Control": "no-cache"}, "application/json")
+
+
+async def list_namespaces(request: Request) -> Response:
+    """`GET /-/namespaces`."""
+    service = service_of(request)
+    found = await service.live.in_thread(service.reads.namespaces)
+    return _json({"namespaces": [found[name].as_dict() for name in sorted(found)]})
+
+
+async def read_namespace(request: Request) -> Response:
+    """`GET /-/namespaces/{name}`."""
+    name = names.check_namespace(asking.segment(asking.raw_segments(request.scope)[-1]))
+    return _json((await service_of(request).live.namespace(name)).as_dict())
+
+
+async def create_namespace(request: Request) -> Response:
+    """`POST /-/namespaces`: 201 if new, 200 if the very same existed, 409 if it has other rules."""
+    service = service_of(request)
+    raw = await asking.read_body(request.receive, _BODY_BYTES_MAX, "this call", service.options.body_timeout_s)
+    body = json_object(raw)
+    no_strangers(body, {"name", "format", "payload_bytes_max"}, "a namespace")
+    name, form = _text(body, "name", ""), _text(body, "format", "any")
+    size = body.get("payload_bytes_max", limits.PAYLOAD_BYTES_DEFAULT)
+    if not isinstance(size, int) or isinstance(size, bool):
+        raise InvalidError(f"payload_bytes_max is {names.shorten(repr(size))}, not a whole number")
+    made, is_new = await service.live.in_thread(
+        administration.create_namespace, service.journal.engine, name, form, size
+    )
+    return _json(made.as_dict(), 201 if is_new else 200)
+
+
+def _text(body: dict[str, Any], name: str, default: str) -> str:
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise InvalidError(f"{name} is {names.shorten(repr(value))}, not text")
+    return value
+
+
+async def read_status(request: Request) -> Response:
+    """`GET /-/status`: where the journal stands and what serves it."""
+    return _json(await service_of(request).status())
+
+
+async def read_health(_request: Request) -> Response:
+    """`GET /-/healthz`: the process lives and answers."""
+    return _json({"status": "ok"})
+
+
+async def read_readiness(request: Request) -> Response:
+    """`GET /-/readyz`: the database answers and no shutdown has begun."""
+    await service_of(request).check_ready()
+    return _json({"status": "ready"})
+
+
+async def read_figures(request: Request) -> Response:
+    """`GET /-/metrics`: Prometheus figures."""
+    service = service_of(request)
+    service.figures.sample(service.live)
+    return Response(service.figures.text(), media_type=service.figures.content_type)
+
+
+async def read_openapi(_request: Request) -> Response:
+    """`GET /-/openapi.json`: this API, described."""
+    from rainer.api.openapi import document
+
+    return _json(document())

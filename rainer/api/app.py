@@ -1,0 +1,170 @@
+"""The ASGI app: the hot calls first, the route table behind them, every error in its documented form."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from rainer.api import administration, asking, changesets, feed, hot, reading
+from rainer.api.problems import answer_error, problem
+from rainer.errors import NotFoundError, RainerError
+from rainer.journal import Journal
+from rainer.service import Service, ServiceOptions
+
+log = logging.getLogger("rainer.api")
+
+
+async def post_commit(request: Request) -> Response:
+    """`POST /{ns}/{key}/{version}`: one commit."""
+    return hot.PostedCommit(reading.service_of(request))
+
+
+ROUTES: Final = (
+    ("GET", "/-/healthz", administration.read_health),
+    ("GET", "/-/readyz", administration.read_readiness),
+    ("GET", "/-/metrics", administration.read_figures),
+    ("GET", "/-/status", administration.read_status),
+    ("GET", "/-/openapi.json", administration.read_openapi),
+    ("GET", "/-/namespaces", administration.list_namespaces),
+    ("POST", "/-/namespaces", administration.create_namespace),
+    ("GET", "/-/namespaces/{name}", administration.read_namespace),
+    ("POST", "/-/changesets", changesets.post_changeset),
+    ("GET", "/-/changes", feed.read_changes),
+    ("GET", "/{namespace}", reading.list_heads),
+    ("GET", "/{namespace}/{key}", reading.read_commit),
+    ("GET", "/{namespace}/{key}/meta", reading.read_meta),
+    ("GET", "/{namespace}/{key}/log", reading.read_log),
+    ("GET", "/{namespace}/{key}/{version}", reading.read_commit),
+    ("POST", "/{namespace}/{key}/{version}", post_commit),
+    ("GET", "/{namespace}/{key}/{version}/meta", reading.read_meta),
+)
+"""Every call: method, path, endpoint. OpenAPI's document and the tests hold to this table."""
+
+
+class RainerApp:
+    """The app of `create_app`. Serve it, or mount it in an app of your own.
+
+    Mounted, it starts with the first request; await `service.close()` in your own shutdown to finish what was accepted.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self._routes = Starlette(
+            routes=[_RawRoute(path, endpoint, methods=[method]) for method, path, endpoint in ROUTES],
+            exception_handlers={
+                RainerError: _on_rainer_error,
+                HTTPException: _on_http_error,
+                ClientDisconnect: _on_disconnect,
+                Exception: _on_bug,
+            },
+        )
+        self._routes.router.redirect_slashes = False
+        self._routes.state.service = service
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served")
+        if not self.service.is_started:
+            await self.service.start()
+        method = scope["method"]
+        if method == "POST" or (method == "GET" and not scope["query_string"]):
+            segments = asking.raw_segments(scope)
+            if segments[0] != b"-":
+                if method == "POST" and len(segments) == 3:
+                    await hot.post_commit(self.service, segments, scope, receive, send)
+                    return
+                if method == "GET" and len(segments) == 2 and segments[1]:
+                    await hot.get_head(self.service, segments, scope, send)
+                    return
+        await self._measured(scope, receive, send)
+
+    async def _measured(self, scope: Any, receive: Any, send: Any) -> None:
+        begun, status = time.perf_counter(), 500
+
+        async def note(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._routes(scope, receive, note)
+        finally:
+            route = scope.get("rainer_route", "none")
+            self.service.figures.requests.labels(route, str(status)).inc()
+            self.service.figures.request_seconds.labels(route).observe(time.perf_counter() - begun)
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._answer(send, "startup", self.service.start())
+            else:
+                await self._answer(send, "shutdown", self.service.close())
+                return
+
+    async def _answer(self, send: Any, step: str, work: Any) -> None:
+        try:
+            await work
+        except Exception as e:
+            log.exception("%s failed", step)
+            await send({"type": f"lifespan.{step}.failed", "message": str(e)})
+        else:
+            await send({"type": f"lifespan.{step}.complete"})
+
+
+class _RawRoute(Route):
+    """A route that matches the path as it was sent: `%2F` in a key is not a slash."""
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        found, child = super().matches({**scope, "path": _raw_path(scope), "root_path": ""})
+        if found is Match.FULL:
+            child["rainer_route"] = f"{scope['method']} {self.path}"
+        return found, child
+
+
+def _raw_path(scope: Any) -> str:
+    return "/" + "/".join(s.decode("latin-1") for s in asking.raw_segments(scope))
+
+
+async def _on_rainer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RainerError)
+    return answer_error(error, hot.accept_of(request.scope))
+
+
+async def _on_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = NotFoundError if error.status_code == 404 else RainerError
+    response = problem(known(f"{error.detail}", hint="see /-/openapi.json"), error.status_code)
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))
+
+
+def create_app(journal: Journal, options: ServiceOptions | None = None) -> RainerApp:
+    """An ASGI app that serves a journal, to run alone or to mount in one's own service.
+
+    The journal stays the caller's: close it after the app. One app belongs to one event loop.
+    """
+    return RainerApp(Service(journal, options or ServiceOptions()))

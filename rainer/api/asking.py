@@ -1,0 +1,147 @@
+"""What a request asks: flags, numbers and the ancestor's headers, read strictly and refused in its words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from starlette.requests import ClientDisconnect, Request
+
+from rainer.api.problems import AncestorRefusal, BodyTimeout
+from rainer.errors import InvalidError, TooLargeError
+from rainer.model import names, times
+from rainer.model.commit import Draft
+from rainer.model.headers import decode_text
+
+_YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
+
+
+def parse_flag(text: str) -> bool | None:
+    """yes/true/1 or no/false/0 in any case; None for anything else."""
+    low = text.strip().lower()
+    return True if low in _YES else False if low in _NO else None
+
+
+def flag(request: Request, name: str) -> bool:
+    """A boolean query parameter, absent is False; refused in the ancestor's words."""
+    text = request.query_params.get(name)
+    if text is None:
+        return False
+    value = parse_flag(text)
+    if value is None:
+        raise AncestorRefusal(f"Invalid '{name}' parameter (should be boolean)")
+    return value
+
+
+def number(request: Request, name: str, default: int | None, least: int, most: int) -> int | None:
+    """A whole number from the query, in plain decimal, within bounds; absent is the default, which may be None."""
+    if name not in request.query_params:
+        return default
+    return bounded(request, name, 0, least, most)
+
+
+def bounded(request: Request, name: str, default: int, least: int, most: int) -> int:
+    """A whole number from the query, in plain decimal, within bounds."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most:
+        return int(text)
+    raise InvalidError(f"{name} {names.shorten(text)} is not a whole number from {least} to {most}")
+
+
+def segment(raw: bytes) -> str:
+    """One percent-encoded path segment as text; bytes that are not UTF-8 are refused."""
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise InvalidError(
+            f"path segment {names.shorten(raw.decode('latin-1'))} is not UTF-8", hint="percent-encode UTF-8"
+        ) from None
+
+
+def raw_segments(scope: Any) -> list[bytes]:
+    """The path's segments, still percent-encoded, below the place where the app is mounted."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    root = scope.get("root_path", "").encode()
+    if root and raw.startswith(root):
+        raw = raw[len(root) :]
+    return raw.split(b"/")[1:]
+
+
+def draft_from(
+    namespace: str, key: str, version: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> tuple[Draft, str | None]:
+    """The commit that a POST asks for, and its commit id; the ancestor's refusals in the ancestor's words."""
+    given = {name: decode_text(value) for name, value in headers if name[:9] == b"x-rainer-"}
+    _check_repeated(given, key, version)
+    author = given.get(b"x-rainer-author")
+    if not author:
+        raise AncestorRefusal("Missing header: X-Rainer-Author")
+    empty = b"x-rainer-empty" in given and _header_flag(given[b"x-rainer-empty"])
+    if empty and body:
+        raise AncestorRefusal("Empty payload required with X-Rainer-Empty")
+    mtime = given.get(b"x-rainer-modified-time")
+    commit_id = given.get(b"x-rainer-commit-id")
+    return (
+        Draft(
+            namespace, key, version, None if empty else body, author, given.get(b"x-rainer-comment", ""),
+            None if mtime is None else _header_time(mtime),
+        ),
+        None if commit_id is None else names.check_commit_id(commit_id),
+    )  # fmt: skip
+
+
+def _check_repeated(given: dict[bytes, str], key: str, version: int) -> None:
+    """Key and version may be said again in headers, but not otherwise than in the URL."""
+    if given.get(b"x-rainer-key", key) != key:
+        raise AncestorRefusal("X-Rainer-Key must match URL key, or be omitted")
+    if given.get(b"x-rainer-version", str(version)).strip() != str(version):
+        raise AncestorRefusal("X-Rainer-Version must match URL version, or be omitted")
+
+
+def _header_flag(text: str) -> bool:
+    value = parse_flag(text)
+    if value is None:
+        raise AncestorRefusal("Malformed header: X-Rainer-Empty")
+    return value
+
+
+def _header_time(text: str) -> int:
+    try:
+        return times.parse_iso(text.strip())
+    except InvalidError:
+        raise AncestorRefusal("Malformed header: X-Rainer-Modified-Time") from None
+
+
+def check_length(headers: Iterable[tuple[bytes, bytes]], bytes_max: int, what: str) -> None:
+    """Refuse a body by its Content-Length, before any of it is read."""
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > bytes_max:
+            raise _too_large(int(value), bytes_max, what)
+
+
+def _too_large(size: int, bytes_max: int, what: str) -> TooLargeError:
+    return TooLargeError(f"the body has {size} bytes or more, over the {bytes_max} that {what} takes", limit=bytes_max)
+
+
+async def read_body(receive: Any, bytes_max: int, what: str, timeout_s: float, begun: bytes = b"") -> bytes:
+    """The rest of a request's body after `begun`, refused as soon as it is too long or too slow."""
+    parts, size = [begun], len(begun)
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                part = message.get("body", b"")
+                size += len(part)
+                if size > bytes_max:
+                    raise _too_large(size, bytes_max, what)
+                parts.append(part)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    except TimeoutError:
+        raise BodyTimeout(f"the body did not arrive within {timeout_s:g} s", hint="send it faster") from None

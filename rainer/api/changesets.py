@@ -1,0 +1,135 @@
+"""Changesets: many commits, all or none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rainer import limits
+from rainer.api import asking
+from rainer.api.answers import REVISION, MetaForm
+from rainer.api.problems import changeset_conflict
+from rainer.api.reading import service_of, with_headers
+from rainer.errors import InvalidError, RainerError, TooLargeError, VersionConflict
+from rainer.journal.group import Submission
+from rainer.model import names, times
+from rainer.model.commit import Draft
+
+_MEMBERS = {"namespace", "key", "version", "payload_utf8", "payload_base64", "empty", "author", "comment", "mtime"}
+_FORM = MetaForm(revisions=True)
+
+
+async def post_changeset(request: Request) -> Response:
+    """`POST /-/changesets`: commit all of it, or nothing with every conflict named."""
+    service = service_of(request)
+    submission = await read_changeset(request, service.options.body_timeout_s)
+    try:
+        rows = await service.commit(submission)
+    except VersionConflict as e:
+        return changeset_conflict(e)
+    metas = [
+        _FORM.meta(row._replace(payload=None), d.namespace)
+        for row, d in zip(rows, submission.drafts, strict=True)
+    ]  # fmt: skip
+    body = {"revision": rows[-1].revision, "commits": metas}
+    revision = b"%d" % rows[-1].revision
+    return with_headers(Response(orjson.dumps(body), media_type="application/json"), [(REVISION, revision)])
+
+
+async def read_changeset(request: Request, timeout_s: float) -> Submission:
+    """The changeset in a request's body, every commit checked."""
+    headers = request.scope["headers"]
+    asking.check_length(headers, limits.CHANGESET_BODY_BYTES_MAX, "a changeset")
+    raw = await asking.read_body(request.receive, limits.CHANGESET_BODY_BYTES_MAX, "a changeset", timeout_s)
+    body = json_object(raw)
+    commits = body.get("commits")
+    if not isinstance(commits, list) or not commits:
+        raise InvalidError("a changeset needs a list of commits", hint='{"author": …, "commits": [{"key": …}]}')
+    if len(commits) > limits.CHANGESET_COMMITS_MAX:
+        raise TooLargeError(
+            f"a changeset of {len(commits)} commits is over the {limits.CHANGESET_COMMITS_MAX} it may have",
+            limit=limits.CHANGESET_COMMITS_MAX,
+        )
+    no_strangers(body, {"author", "comment", "commits", "mtime"}, "a changeset")
+    commit_id = request.headers.get("x-rainer-commit-id")
+    if commit_id is not None:
+        names.check_commit_id(commit_id)
+    return Submission(tuple(_numbered(body, commit, i) for i, commit in enumerate(commits)), commit_id)
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as e:
+        raise InvalidError(f"the body is not JSON: {e.msg}", line=e.lineno, column=e.colno) from None
+    if not isinstance(body, dict):
+        raise InvalidError("the body is not a JSON object")
+    return body
+
+
+def _numbered(changeset: dict[str, Any], commit: Any, index: int) -> Draft:
+    """One commit of a changeset; whatever is wrong with it is said with its place."""
+    try:
+        return _draft(changeset, commit)
+    except RainerError as e:
+        raise type(e)(f"commits[{index}]: {e.message}", hint=e.hint, **e.details) from None
+
+
+def _draft(changeset: dict[str, Any], commit: Any) -> Draft:
+    if not isinstance(commit, dict):
+        raise InvalidError("is not a JSON object")
+    no_strangers(commit, _MEMBERS, "a commit")
+    mtime = _text(commit, changeset, "mtime", "")
+    return Draft(
+        _text(commit, {}, "namespace", names.DEFAULT_NAMESPACE),
+        _text(commit, {}, "key", ""),
+        names.check_version(commit.get("version")),
+        _payload(commit),
+        _text(commit, changeset, "author", ""),
+        _text(commit, changeset, "comment", ""),
+        times.parse_iso(mtime) if mtime else None,
+    )
+
+
+def no_strangers(body: dict[str, Any], known: set[str], what: str) -> None:
+    strangers = body.keys() - known
+    if strangers:
+        raise InvalidError(
+            f"{what} has no member {names.shorten(min(strangers))}", hint=f"known are {', '.join(sorted(known))}"
+        )
+
+
+def _text(commit: dict[str, Any], changeset: dict[str, Any], name: str, default: str) -> str:
+    value = commit.get(name, changeset.get(name, default))
+    if not isinstance(value, str):
+        raise InvalidError(f"{name} is {names.shorten(repr(value))}, not text")
+    return value
+
+
+def _payload(commit: dict[str, Any]) -> bytes | None:
+    given = [m for m in ("payload_utf8", "payload_base64", "empty") if m in commit and commit[m] is not False]
+    if len(given) != 1:
+        raise InvalidError(
+            "needs exactly one of payload_utf8, payload_base64 and empty: true",
+            hint=f"given: {', '.join(given) or 'none'}",
+        )
+    value = commit[given[0]]
+    if given[0] == "empty":
+        if value is not True:
+            raise InvalidError(f"empty is {names.shorten(repr(value))}, not true or false")
+        return None
+    if not isinstance(value, str):
+        raise InvalidError(f"{given[0]} is {names.shorten(repr(value))}, not text")
+    return value.encode() if given[0] == "payload_utf8" else _from_base64(value)
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as e:
+        raise InvalidError(f"payload_base64 is not base64: {e}") from None

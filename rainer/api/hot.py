@@ -1,0 +1,112 @@
+"""The two calls that must be quick, GET of a head and POST of a commit, answered without a framework.
+
+Everything unusual (a query, another method, a body in many pieces that is too slow) ends up in the same functions or in
+the ordinary routes, so that the quick way has no behaviour of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from rainer.api import asking
+from rainer.api.answers import ANCESTOR, COMMIT_REVISION, REVISION, answer_of, matches, state_headers
+from rainer.api.problems import answer_error, problem
+from rainer.errors import NotFoundError, RainerError, UnavailableError
+from rainer.journal.group import Submission
+from rainer.model import names
+from rainer.service import Service
+
+_JSON: Final = (b"Content-Type", b"application/json")
+_NOT_FOUND: Final = NotFoundError("Key not found")
+
+
+async def get_head(service: Service, segments: list[bytes], scope: Any, send: Any) -> None:
+    """`GET /{ns}/{key}`: the head, at least as new as the question."""
+    try:
+        state, head = await service.live.head(_namespace(segments[0]), names.check_key(asking.segment(segments[1])))
+        if head.row is None:
+            raise _NOT_FOUND
+    except RainerError as e:
+        await answer_error(e, accept_of(scope))(scope, _no_body, send)
+        return
+    answer = answer_of(head)
+    headers = [*answer.headers, *state_headers(state)]
+    wanted = next((v for n, v in scope["headers"] if n == b"if-none-match"), None)
+    if matches(wanted, answer.etag):
+        headers = [h for h in headers if not h[0].startswith(b"Content-")]
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def post_commit(service: Service, segments: list[bytes], scope: Any, receive: Any, send: Any) -> None:
+    """`POST /{ns}/{key}/{version}`: one commit."""
+    try:
+        response = await _commit(service, segments, scope, receive)
+    except ClientDisconnect:
+        return  # nobody is left to answer; what was accepted goes on
+    except RainerError as e:
+        if service.is_closing and isinstance(e, UnavailableError):
+            await problem(e)(scope, _no_body, send)
+            return
+        await answer_error(e, accept_of(scope))(scope, _no_body, send)
+        return
+    body, headers = response
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _commit(service: Service, segments: list[bytes], scope: Any, receive: Any) -> tuple[bytes, Any]:
+    namespace = _namespace(segments[0])
+    key = names.check_key(asking.segment(segments[1]))
+    version = names.parse_version(asking.segment(segments[2]))
+    headers = scope["headers"]
+    space = service.live.heads.memory.namespaces.get(namespace) or await service.namespace_for_writing(namespace)
+    asking.check_length(headers, space.payload_bytes_max, f"namespace {namespace!r}")
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    body = message.get("body", b"")
+    if message.get("more_body") or len(body) > space.payload_bytes_max:
+        limit, what = space.payload_bytes_max, f"namespace {namespace!r}"
+        body = await asking.read_body(receive, limit, what, service.options.body_timeout_s, body)
+    draft, commit_id = asking.draft_from(namespace, key, version, headers, body)
+    (row,) = await service.commit(Submission((draft,), commit_id))
+    answer = orjson.dumps(ANCESTOR.meta(row._replace(payload=None)))
+    revision = b"%d" % row.revision
+    return answer, [
+        _JSON,
+        (b"Content-Length", b"%d" % len(answer)),
+        (COMMIT_REVISION, revision),
+        (REVISION, revision),
+    ]
+
+
+def _namespace(raw: bytes) -> str:
+    return names.check_namespace(asking.segment(raw))
+
+
+def accept_of(scope: Any) -> bytes:
+    """The request's Accept header, empty if there is none."""
+    return next((value for name, value in scope["headers"] if name == b"accept"), b"")
+
+
+async def _no_body() -> Any:
+    return {"type": "http.disconnect"}
+
+
+class PostedCommit(Response):
+    """The same call as an endpoint of the route table, for whoever comes by the ordinary way."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._service = service
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await post_commit(self._service, asking.raw_segments(scope), scope, receive, send)

@@ -1,0 +1,222 @@
+"""Running the app on uvicorn: sockets, workers, patience with slow clients, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from rainer.api.app import RainerApp, create_app
+from rainer.errors import InvalidError, UnavailableError
+from rainer.journal import Journal, JournalOptions
+from rainer.service import ServiceOptions
+from rainer.settings import share_figures_in
+
+_HEADER_BYTES_MAX: Final = 256 * 1024
+_HEADER_TIMEOUT_S: Final = 30
+_SHUTDOWN_TIMEOUT_S: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Where and how to serve; must survive pickling, for each worker makes its app from it."""
+
+    database: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    log_format: str = "text"
+    log_level: str = "info"
+    journal: JournalOptions = field(default_factory=JournalOptions)
+    service: ServiceOptions = field(default_factory=ServiceOptions)
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP, less patient: headers must come whole, in time and within bounds."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._header_bytes = 0
+        self._header_timer: asyncio.TimerHandle | None = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._header_bytes = 0
+        if self._header_timer is None:
+            self._header_timer = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > _HEADER_BYTES_MAX:
+            raise ValueError("headers too large")  # httptools makes a parser error of it: 400 and the end
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        timer, self._header_timer = self._header_timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        self._header_timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that ends with exit status 0 when asked to, and lets its waiting feeds go first."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        loop, app = self._loop, self._find_app()
+        if loop is not None and app is not None:
+            loop.call_soon_threadsafe(app.service.begin_shutdown)
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def _find_app(self) -> RainerApp | None:
+        app = getattr(self.config, "loaded_app", None)
+        while app is not None and not isinstance(app, RainerApp):
+            app = getattr(app, "app", None)
+        return app
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        self._loop = asyncio.get_running_loop()
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in handled}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+
+class _Worker(Process):
+    @property
+    def server(self) -> _Server:
+        if self._server is None:
+            self._server = _Server(config=self.config)
+        assert isinstance(self._server, _Server)
+        return self._server
+
+
+class _Workers(Multiprocess):
+    def init_processes(self) -> None:
+        for _ in range(self.processes_num):
+            process = _Worker(self.config, self.sockets)
+            process.start()
+            self.processes.append(process)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket, so that a port in use is found before anything else; port 0 picks a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OverflowError:
+        sock.close()
+        raise InvalidError(f"port {port} is not from 0 to 65535") from None
+    except OSError as e:
+        sock.close()
+        raise UnavailableError(
+            f"cannot listen on {host}:{port}: {e.strerror}", hint="choose another with --host and --port"
+        ) from e
+    sock.set_inheritable(True)
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """The http URL of a bound socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(options: ServeOptions, on_ready: Callable[[str, list[str]], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
+
+    `on_ready(url, durability_faults)` is called once the database is ready and the port is ours. Raises
+    UnavailableError (port or database), SchemaMismatch, InvalidError.
+    """
+    with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
+        with Journal(options.database, options=options.journal) as journal:
+            faults = journal.durability_faults()
+            if options.workers > 1 and journal.dialect == "memory":
+                raise InvalidError("a journal in memory cannot be shared by several workers", hint="--workers 1")
+        if on_ready is not None:
+            on_ready(url_of(sock), faults)
+        directory = stack.enter_context(tempfile.TemporaryDirectory()) if options.workers > 1 else None
+        config = _config(options, directory)
+        sock.listen(config.backlog)
+        if options.workers > 1:
+            _Workers(config, [sock]).run()
+        else:
+            _Server(config).run([sock])
+
+
+def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        partial(_make_app, options, directory),
+        factory=True,
+        workers=options.workers,
+        loop="auto",
+        http=_Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=log_settings(options.log_format, options.log_level),
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=4096,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
+    )
+
+
+def _make_app(options: ServeOptions, directory: str | None) -> RainerApp:
+    """One worker's app, with a journal of its own."""
+    if directory is not None:
+        share_figures_in(directory)
+    journal = Journal(options.database, options=options.journal)
+    service = replace(
+        options.service, log_format=options.log_format, metrics_directory=directory, workers=options.workers,
+        owns_journal=True,
+    )  # fmt: skip
+    return create_app(journal, service)
+
+
+def log_settings(form: str, level: str) -> dict[str, Any]:
+    """Logging of a server: commits bare on stderr, everything else with time and level, or all as JSON lines."""
+    formatter = "rainer.service.log_lines.JsonLines" if form == "json" else "rainer.service.log_lines.TextLines"
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}
+    quiet = "WARNING" if level.upper() in ("INFO", "WARNING", "ERROR") else level.upper()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": formatter}, "bare": {"format": "%(message)s"}},
+        "handlers": {"lines": handler, "bare": handler | {"formatter": "bare"}},
+        "loggers": {
+            "rainer": {"handlers": ["lines"], "level": level.upper(), "propagate": False},
+            "rainer.commits": {"handlers": ["bare"], "level": "INFO", "propagate": False},
+            "uvicorn": {"handlers": ["lines"], "level": quiet, "propagate": False},
+        },
+    }

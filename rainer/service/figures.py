@@ -1,0 +1,80 @@
+"""Prometheus figures. Hot calls pay nothing: they are counted a group or a round of reads at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from rainer.journal.group import Plan
+from rainer.journal.live import LiveJournal
+
+_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Figures:
+    """The counters of one process; with `directory`, shared among the workers of one server."""
+
+    content_type: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+    def __init__(self, directory: str | None = None) -> None:
+        # Imported here: a worker must say where figures are shared before the library is loaded.
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self._directory = directory
+        self._registry = registry = CollectorRegistry()
+        live: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livesum"}
+        newest: dict[str, Any] = {"registry": registry, "multiprocess_mode": "livemax"}
+        self.commits = Counter("rainer_commits", "Commits kept", registry=registry)
+        self.groups = Counter("rainer_groups", "Transactions that kept commits", registry=registry)
+        self.group_size = Histogram("rainer_group_commits", "Commits a group", buckets=_SIZES, registry=registry)
+        self.group_seconds = Histogram("rainer_group_seconds", "A group's time", buckets=_SECONDS, registry=registry)
+        self.refused = Counter("rainer_commits_refused", "Submissions refused", ["why"], registry=registry)
+        self.head_reads = Counter("rainer_head_reads", "Head reads answered", registry=registry)
+        self.head_rounds = Counter("rainer_head_rounds", "Database reads that head reads shared", registry=registry)
+        self.requests = Counter("rainer_requests", "Other requests", ["route", "status"], registry=registry)
+        self.request_seconds = Histogram(
+            "rainer_request_seconds", "Their time", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self.revision = Gauge("rainer_revision", "The journal's revision as last seen", **newest)
+        self.queued = Gauge("rainer_queue_items", "Submissions that wait for a group", **live)
+        self.feeds = Gauge("rainer_feeds_waiting", "Feed readers that wait", **live)
+        self.memory = Gauge("rainer_head_memory_bytes", "Heads held in memory", **live)
+        self._seen = [0.0] * 8
+
+    def follow(self, live: LiveJournal) -> Callable[[Plan], None]:
+        """A listener that counts a journal's groups."""
+
+        def count(plan: Plan) -> None:
+            self.commits.inc(len(plan.rows))
+            self.groups.inc()
+            self.group_size.observe(len(plan.rows))
+            self.group_seconds.observe(plan.seconds)
+            self.revision.set(plan.after.revision)
+            self.sample(live)
+
+        return count
+
+    def sample(self, live: LiveJournal) -> None:
+        """Bring what is kept as plain numbers up to date."""
+        counters, heads = live.committer.counters, live.heads
+        now = [heads.reads, heads.rounds, counters.conflicts, counters.refused, counters.unknown]
+        steps = [n - seen for n, seen in zip(now, self._seen, strict=False)]
+        self._seen[: len(now)] = now
+        self.head_reads.inc(steps[0])
+        self.head_rounds.inc(steps[1])
+        for why, step in zip(("conflict", "refused", "outcome-unknown"), steps[2:], strict=True):
+            self.refused.labels(why).inc(step)
+        self.queued.set(live.committer.queued)
+        self.feeds.set(live.wakeup.waiting)
+        self.memory.set(heads.memory.size)
+
+    def text(self) -> bytes:
+        """The figures in Prometheus' text form, of all workers."""
+        from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+
+        if self._directory is None:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry, path=self._directory)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
