@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import tempfile
@@ -13,17 +14,15 @@ from functools import partial
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from rainer.api.app import RainerApp, create_app
+from rainer.api.protocol import PatientProtocol
 from rainer.errors import InvalidError, UnavailableError
 from rainer.journal import Journal, JournalOptions
 from rainer.service import ServiceOptions
 from rainer.settings import share_figures_in
 
-_HEADER_BYTES_MAX: Final = 256 * 1024
-_HEADER_TIMEOUT_S: Final = 30
 _SHUTDOWN_TIMEOUT_S: Final = 30
 
 
@@ -39,45 +38,6 @@ class ServeOptions:
     log_level: str = "info"
     journal: JournalOptions = field(default_factory=JournalOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP, less patient: headers must come whole, in time and within bounds."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._header_bytes = 0
-        self._header_timer: asyncio.TimerHandle | None = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._header_bytes = 0
-        if self._header_timer is None:
-            self._header_timer = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _HEADER_BYTES_MAX:
-            raise ValueError("headers too large")  # httptools makes a parser error of it: 400 and the end
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._stop_timer()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def _stop_timer(self) -> None:
-        timer, self._header_timer = self._header_timer, None
-        if timer is not None:
-            timer.cancel()
-
-    def _give_up(self) -> None:
-        self._header_timer = None
-        if not self.transport.is_closing():
-            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -179,7 +139,7 @@ def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
         factory=True,
         workers=options.workers,
         loop="auto",
-        http=_Protocol,
+        http=PatientProtocol,
         ws="none",
         lifespan="on",
         log_config=log_settings(options.log_format, options.log_level),
@@ -197,11 +157,19 @@ def _make_app(options: ServeOptions, directory: str | None) -> RainerApp:
     if directory is not None:
         share_figures_in(directory)
     journal = Journal(options.database, options=options.journal)
+    _spare_the_collector()
     service = replace(
         options.service, log_format=options.log_format, metrics_directory=directory, workers=options.workers,
         owns_journal=True,
     )  # fmt: skip
     return create_app(journal, service)
+
+
+def _spare_the_collector() -> None:
+    """Keep the garbage collector from walking all remembered heads again and again: at 64 clients it cost 8 % and 40 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def log_settings(form: str, level: str) -> dict[str, Any]:
