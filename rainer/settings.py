@@ -20,6 +20,7 @@ from rainer.model.setting_values import BYTES, PATH, SECONDS, SWITCH, TEXT, Kind
 
 FILE_NAME: Final = "rainer.toml"
 PREFIX: Final = "RAINER_"
+COMPLETION_VARIABLE: Final = "_RAINER_COMPLETE"
 _NOT_OURS: Final = ("RAINER_TEST_",)
 
 # Kubernetes tells every pod of a namespace about a service called "rainer" with variables of these names; one of them,
@@ -78,8 +79,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("config", "terminal", PATH, None, f"File to read settings from, instead of ./{FILE_NAME}", in_file=False),
     Setting("url", "client", TEXT, "http://127.0.0.1:8080/diary", "Server and namespace to talk to"),
     Setting("author", "client", TEXT, None, "Who makes the commits (else git's user.email, else the login name)"),
-    Setting("timeout_s", "client", SECONDS, 30.0, "Seconds to wait for the answer to a read"),
-    Setting("commit_timeout_s", "client", SECONDS, 60.0, "Seconds to wait for the answer to a commit"),
+    Setting("timeout_s", "client", SECONDS, 30.0, "Seconds a call to the server may take, repetitions included"),
+    Setting("connect_timeout_s", "client", SECONDS, 5.0, "Seconds to wait for a connection"),
     Setting("host", "server", TEXT, "127.0.0.1", "Address to listen on"),
     Setting("port", "server", whole(0, 65535), 8080, "Port to listen on; 0 takes a free one"),
     Setting("data_dir", "server", PATH, _user_folder("data"), "Folder for what the server keeps on disk"),
@@ -109,7 +110,7 @@ class Settings:
     url: str
     author: str | None
     timeout_s: float
-    commit_timeout_s: float
+    connect_timeout_s: float
     host: str
     port: int
     data_dir: Path
@@ -160,6 +161,11 @@ def load(
 def child_environment(**unless_set: str) -> dict[str, str]:
     """This process's environment for a program we start, with variables that the user has not set himself."""
     return unless_set | dict(os.environ)
+
+
+def completion_instruction() -> str:
+    """What the shell's completion script asks of this run, if it is what started us; else nothing."""
+    return os.environ.get(COMPLETION_VARIABLE, "")
 
 
 def _parse(row: Setting, value: object, origin: str) -> Any:
@@ -234,3 +240,8 @@ def _refuse_unknown(unknown: Iterable[str], known: list[str], where: str) -> Non
         match = nearest(name, known)
         hint = f"did you mean {match}?" if match else "`rainer config show` lists all settings"
         raise InvalidError(f"{name!r} in {where} names no setting of Rainer", hint=hint)
+
+
+def share_figures_in(folder: str) -> None:
+    """Have this process share its Prometheus figures with its sibling workers; before prometheus_client is loaded."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder

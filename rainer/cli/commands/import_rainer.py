@@ -1,0 +1,49 @@
+"""`rainer import-rainer`: take over the table of an original Rainer."""
+
+from __future__ import annotations
+
+import click
+
+from rainer.cli import exit_codes, records
+from rainer.cli.invocation import Invocation
+from rainer.cli.missing import needs_server
+from rainer.cli.options import database_flags, json_option
+from rainer.cli.progress import progress_bar
+from rainer.errors import InvalidError
+from rainer.model.names import DEFAULT_NAMESPACE, check_namespace
+
+
+@click.command("import-rainer", short_help="Take over an original Rainer's table.")
+@click.argument("source_url", metavar="URL")
+@click.argument("table")
+@click.option("--namespace", default=DEFAULT_NAMESPACE, help=f"Namespace to import into.  [{DEFAULT_NAMESPACE}]")
+@database_flags
+@json_option
+@click.pass_obj
+def command(run: Invocation, source_url: str, table: str, namespace: str, as_json: bool) -> None:
+    """Import the TABLE of an original Rainer, history included, from the MySQL database at URL.
+
+    Rows that cannot be represented are listed and end the command with exit code 5; all others are imported. Begun
+    again after an interruption, it goes on where it stopped.
+    """
+    check_namespace(namespace)
+    with needs_server():
+        from rainer.journal import import_rainer
+    with progress_bar(run.talk, "Importing") as progress:
+        report = import_rainer.import_table(
+            source_url, table, run.settings.database, namespace=namespace, progress=progress
+        )
+    if as_json:
+        record = {"imported": report.imported, "skipped": report.skipped, "refused": list(report.refused)}
+        records.print_record(run.out, record)
+    else:
+        for line in report.refused:
+            run.out.line(line)
+        run.talk.line(
+            ("imported", "good"),
+            f" {report.imported:,} commits into {namespace}; {report.skipped:,} were there already",
+        )
+    if report.refused:
+        if as_json:
+            raise click.exceptions.Exit(exit_codes.INVALID)
+        raise InvalidError(f"{len(report.refused):,} rows were refused; each is listed with its reason")

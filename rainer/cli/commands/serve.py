@@ -1,0 +1,68 @@
+"""`rainer serve`: a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rainer.cli.invocation import Invocation
+from rainer.cli.missing import needs_server
+from rainer.cli.options import part_flags
+from rainer.model.names import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from rainer.api.serve import ServeOptions
+
+
+@click.command("serve", short_help="A server of your own.")
+@part_flags("server")
+@click.pass_obj
+def command(run: Invocation) -> None:
+    """Serve a journal over HTTP; by default one on SQLite, made if it is not there yet.
+
+    SIGTERM or ^C ends it when what it has accepted is done.
+    """
+    with needs_server():
+        from rainer.api import serve
+    _make_data_folder(run)
+    serve.run(_options(run), on_ready=lambda url, faults: _say_ready(run, url, faults))
+
+
+def _options(run: Invocation) -> ServeOptions:
+    from rainer.api.serve import ServeOptions
+    from rainer.journal import JournalOptions
+    from rainer.service import ServiceOptions
+
+    values = run.settings
+    return ServeOptions(
+        database=values.database,
+        host=values.host,
+        port=values.port,
+        workers=values.workers,
+        log_format=values.log_format,
+        log_level=values.log_level,
+        journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
+        service=ServiceOptions(body_timeout_s=values.body_timeout_s),
+    )
+
+
+def _make_data_folder(run: Invocation) -> None:
+    """Only where the default database goes there: a folder somebody named for another database is his affair."""
+    if run.settings.origins["database"] == "default":
+        Path(run.settings.data_dir).mkdir(parents=True, exist_ok=True)
+
+
+def _say_ready(run: Invocation, url: str, faults: list[str]) -> None:
+    """What a person needs next; in a service manager's log it is one message among others."""
+    talk = run.talk
+    for fault in faults:
+        talk.line(("warning: ", "warning"), fault)
+    base = f"{url}/{DEFAULT_NAMESPACE}"
+    flag = "" if base == run.settings.url else f" --url {base}"
+    talk.line(("Rainer serves ", "good"), (base, "key"))
+    talk.line("Next, in another terminal:")
+    for words in ("edit hello.json", "log hello.json", "list"):
+        talk.line(f"  rainer{flag} {words}")
+    talk.stream.flush()

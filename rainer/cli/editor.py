@@ -1,0 +1,73 @@
+"""The user's editor, run on a file."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rainer.cli.terminal import is_terminal
+from rainer.errors import InvalidError
+
+_NOT_FOUND = 127
+
+
+class EditorFailed(InvalidError):
+    """The editor could not be run, or ended with a failure; what it left in the file counts for nothing."""
+
+    code = "editor-failed"
+
+
+def edit_file(editor: str, path: Path) -> None:
+    """Run the editor on the file and wait for its end; EditorFailed if it does not end well.
+
+    `editor` may have arguments, such as `code --wait`, and is read by the shell, as git does.
+    """
+    if os.name == "posix":
+        command = ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
+    else:
+        command = [*shlex.split(editor, posix=False), str(path)]
+    # An editor draws on stdout: where that is a file or a pipe, it gets the terminal that stderr is.
+    stdout = None if is_terminal(sys.stdout) or not is_terminal(sys.stderr) else sys.stderr
+    try:
+        with _interrupts_left_to_the_editor():
+            code = subprocess.run(command, stdout=stdout, check=False).returncode
+    except OSError as e:
+        raise EditorFailed(f"editor {editor!r} cannot be run: {e.strerror}", hint=_CHOOSE) from None
+    if code in (-signal.SIGINT, 128 + signal.SIGINT):
+        raise KeyboardInterrupt
+    if code == _NOT_FOUND:
+        raise EditorFailed(f"editor {editor!r} was not found", hint=_CHOOSE)
+    if code:
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        raise EditorFailed(f"editor {editor!r} {how}")
+
+
+_CHOOSE = "choose one with VISUAL, EDITOR or --editor"
+
+
+@contextmanager
+def _interrupts_left_to_the_editor() -> Iterator[None]:
+    """^C in an editor is a key like any other; it also reaches us, and must not end us behind the editor's back.
+
+    A handler that does nothing, for a signal that is ignored outright would be ignored in the editor as well.
+    """
+
+    def nothing(_number: int, _frame: FrameType | None) -> None:
+        pass
+
+    try:
+        before = signal.signal(signal.SIGINT, nothing)
+    except ValueError:  # not in the main thread, where signals do not arrive
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

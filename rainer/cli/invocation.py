@@ -1,0 +1,63 @@
+"""One run of the command line: its flags, settings, client and where its words go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rainer import settings
+from rainer.cli.terminal import Output, standard_error, standard_output
+
+if TYPE_CHECKING:
+    from rainer.client import Client
+    from rainer.settings import Settings
+
+
+def _make_client(values: Settings) -> Client:
+    from rainer.client import Client
+
+    return Client(values.url, timeout_s=values.timeout_s, connect_timeout_s=values.connect_timeout_s)
+
+
+class Invocation:
+    """What the commands share; each part is made when a command first needs it.
+
+    `flags` holds the values of flags by setting name, those of the command over those of `rainer` itself.
+    """
+
+    def __init__(self, make_client: Callable[[Settings], Client] = _make_client) -> None:
+        self.flags: dict[str, object] = {}
+        self._make_client = make_client
+
+    @cached_property
+    def settings(self) -> Settings:
+        return settings.load(self.flags)
+
+    @cached_property
+    def client(self) -> Client:
+        return self._make_client(self.settings)
+
+    @cached_property
+    def author(self) -> str:
+        """Who makes the commits of this run."""
+        from rainer.cli.author import default_author
+        from rainer.model.names import check_author
+
+        return check_author(self.settings.author) if self.settings.author else default_author()[0]
+
+    @cached_property
+    def out(self) -> Output:
+        """Data: stdout."""
+        return standard_output()
+
+    @cached_property
+    def talk(self) -> Output:
+        """What is said to a person: stderr."""
+        return standard_error()
+
+    def close(self) -> None:
+        """Close the client's connections, if it was used."""
+        client = self.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
