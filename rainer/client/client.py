@@ -1,0 +1,291 @@
+"""The client of a journal over HTTP: commits, reads, the feed and namespaces."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Self
+
+import requests
+
+from rainer import limits
+from rainer.client.address import Address, with_query
+from rainer.client.answers import Changes, Namespace, array_of, changes_of, json_object, namespace_of
+from rainer.client.asking import Caller, Times
+from rainer.client.changesets import drafts_of, no_author
+from rainer.client.reading import Reader
+from rainer.client.retries import Retries
+from rainer.client.transport import Request, Transport
+from rainer.client.writing import Writer
+from rainer.errors import InvalidError, PositionGone
+from rainer.model import names
+from rainer.model.commit import Commit, Draft, draft
+
+_RELOADS = 3
+"""How often heads() begins again when the journal is replaced while it reads."""
+
+
+class Client:
+    """One namespace of a Rainer server, or of its ancestor's, over HTTP.
+
+    `url` ends in the namespace: `http://localhost:8080/diary`. A call ends within `timeout_s` seconds, repetitions and
+    their pauses included; within that, making a connection may take `connect_timeout_s` and the server may be silent
+    for `read_timeout_s`. `retries` is how often a call is repeated at most, or a Retries with its pauses: reads when
+    the server cannot be reached or is busy, commits under the same commit id also when their answer was lost.
+
+    Raises InvalidError for a URL that cannot be one. Every call may raise UnavailableError (nothing was done), and
+    InvalidError where the address is not a Rainer server's. Safe across threads, which share a pool of connections, and
+    across forks, which do not. `session` is a requests.Session with your own certificates, proxies or adapters, or a
+    function that makes one (called once a process, so forks are safe with it, too); without one, neither cookies nor
+    the environment's proxies and `.netrc` are used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        author: str | None = None,
+        timeout_s: float = 30.0,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 15.0,
+        retries: int | Retries = 5,
+        session: requests.Session | Callable[[], requests.Session] | None = None,
+    ) -> None:
+        if min(timeout_s, connect_timeout_s, read_timeout_s) <= 0:
+            raise InvalidError("a timeout must be longer than 0 seconds")
+        if author is not None:
+            names.check_author(author)
+        self.author = author
+        address = Address.parse(url)
+        transport = Transport(address.root, address.login, session)
+        policy = retries if isinstance(retries, Retries) else Retries(retries)
+        self._start(address, Caller(transport, policy, Times(timeout_s, connect_timeout_s, read_timeout_s)))
+
+    def _start(self, address: Address, caller: Caller) -> None:
+        self._address = address
+        self._caller = caller
+        self._reader = Reader(caller, address)
+        self._writer = Writer(caller, address)
+
+    # What it speaks to.
+
+    @property
+    def namespace_name(self) -> str:
+        """The namespace at the end of the base URL."""
+        return self._address.namespace
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a password."""
+        return self._address.base
+
+    def in_namespace(self, name: str) -> Client:
+        """The same server, author and connections, another namespace; InvalidError for a name that cannot be one."""
+        other = Client.__new__(Client)
+        other.author = self.author
+        other._start(self._address.in_namespace(name), self._caller)
+        return other
+
+    def close(self) -> None:
+        """Close the pooled connections, those of clients made by in_namespace too; a later call opens new ones."""
+        self._caller.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    # Reading.
+
+    def get(self, key: str, version: int | None = None, *, at: int | None = None) -> Commit:
+        """One version of a key, by default its head, or the head as of the revision `at`.
+
+        A removal is a commit too, with `is_empty`. Raises NotFoundError.
+        """
+        if version is not None:
+            names.check_version(version)
+        return self._reader.get(key, version, at)
+
+    def heads(
+        self, *, prefix: str = "", include_empty: bool = False, payloads: bool = True, at: int | None = None
+    ) -> dict[str, Commit]:
+        """The newest commit of every key, in byte order of the keys, all as of one revision (`at`, or now).
+
+        Removed keys are left out unless `include_empty`; without `payloads`, every commit's payload is None. Read in
+        pages, each within `timeout_s`. Raises NamespaceNotFound, and PositionGone for an `at` that the journal lacks.
+        """
+        reloads = 0
+        while True:
+            try:
+                return {commit.key: commit for commit in self._reader.heads(prefix, include_empty, payloads, at)}
+            except PositionGone:
+                reloads += 1
+                if at is not None or reloads > _RELOADS:
+                    raise
+
+    def iter_heads(
+        self, *, prefix: str = "", include_empty: bool = False, payloads: bool = True, at: int | None = None
+    ) -> Iterator[Commit]:
+        """The same as heads(), one commit at a time and a page in memory at most.
+
+        Raises PositionGone in the middle where the journal is replaced by another (a restored backup) meanwhile.
+        """
+        return self._reader.heads(prefix, include_empty, payloads, at)
+
+    def log(self, key: str, *, limit: int | None = None, payloads: bool = True) -> list[Commit]:
+        """The commits of a key, newest first, at most `limit`; without `payloads`, every payload is None.
+
+        Raises NotFoundError for a key that never existed.
+        """
+        if limit is not None and limit < 0:
+            raise InvalidError(f"limit {limit} is negative")
+        return list(self._reader.log(key, limit, payloads))
+
+    # Committing.
+
+    def draft(
+        self,
+        key: str,
+        payload: bytes | None,
+        *,
+        version: int,
+        author: str | None = None,
+        comment: str = "",
+        mtime: datetime | None = None,
+    ) -> Draft:
+        """A draft for commit_many() in this client's namespace and, unless given, by its author."""
+        author = author if author is not None else self.author
+        if author is None:
+            raise no_author()
+        return draft(
+            key, payload, version=version, author=author, comment=comment, namespace=self.namespace_name, mtime=mtime
+        )
+
+    def commit(
+        self,
+        key: str,
+        payload: bytes | None,
+        *,
+        version: int,
+        author: str | None = None,
+        comment: str = "",
+        mtime: datetime | None = None,
+        commit_id: str | None = None,
+    ) -> Commit:
+        """Commit `payload` (None: remove the key) as `version`, which must be the head's plus one, 1 for a new key.
+
+        It is sent with `commit_id` (by default a new UUID) and may be sent again when the answer is lost: a server does
+        it once. Where a server of the ancestor's says "conflict" after a lost answer, the stored commit decides: equal
+        payload, author and comment are taken for ours. Raises VersionConflict, InvalidError (MalformedPayload,
+        TooLargeError, CommitIdReused), DeniedError, UnavailableError (nothing was done), or OutcomeUnknown (sent, and
+        nobody said what became of it; its message names the commit id and the next step).
+        """
+        made = self.draft(key, payload, version=version, author=author, comment=comment, mtime=mtime)
+        return self._writer.commit(made, _checked_id(commit_id))
+
+    def commit_many(
+        self,
+        drafts: Iterable[Draft | Mapping[str, Any]],
+        *,
+        author: str | None = None,
+        comment: str = "",
+        commit_id: str | None = None,
+    ) -> list[Commit]:
+        """Make several commits all together or not at all, as one changeset; the commits come in the drafts' order.
+
+        A draft is a Draft (see draft(); `rainer.model.commit.draft` puts it into the namespace diary unless told) or a
+        mapping of its arguments, {"key": "a", "payload": b"1", "version": 1}. `author` and `comment` are for those that
+        have none; the namespace of a mapping is this client's. At most 20,000 drafts; several versions of a key stand
+        in their order. Raises what commit() does; a VersionConflict lists every conflict, and nothing was written.
+        """
+        author = author if author is not None else self.author
+        made = drafts_of(drafts, namespace=self.namespace_name, author=author, comment=comment)
+        return self._writer.changeset(made, _checked_id(commit_id))
+
+    # The feed.
+
+    def changes(
+        self,
+        since: int = 0,
+        *,
+        wait_s: float = 0,
+        limit: int = limits.FEED_PAGE_DEFAULT,
+        payloads: bool = False,
+        lineage: str | None = None,
+    ) -> Changes:
+        """The namespace's commits after the revision `since`, oldest first, about `limit` of them, no changeset split.
+
+        While there is nothing, the server holds the answer back for up to `wait_s` seconds (60 at most). Go on from the
+        page's `revision`, also where it has no commits. `lineage` is that of the page before: if the journal no longer
+        has it, or does not hold `since`, PositionGone is raised: read the heads again.
+        """
+        wait_s = min(max(wait_s, 0), limits.FEED_WAIT_S_MAX)
+        query: dict[str, str | int | None] = {
+            "since": since,
+            "namespace": self.namespace_name,
+            "wait": f"{wait_s:g}" if wait_s else None,
+            "limit": limit,
+            "payload_base64": "yes" if payloads else None,
+            "lineage": lineage,
+        }
+        answer = self._reader.ask(with_query("/-/changes", query), f"the feed since {since}", wait_s=wait_s)
+        return changes_of(answer, self.namespace_name)
+
+    def follow(
+        self,
+        since: int = 0,
+        *,
+        wait_s: float = 30,
+        limit: int = limits.FEED_PAGE_DEFAULT,
+        payloads: bool = False,
+        lineage: str | None = None,
+    ) -> Iterator[Changes]:
+        """The pages of changes() that hold commits, without end, each as soon as it is there.
+
+        Raises what changes() does; after UnavailableError, begin again at the last page's revision and lineage.
+        """
+        while True:
+            page = self.changes(since, wait_s=wait_s, limit=limit, payloads=payloads, lineage=lineage)
+            since, lineage = page.revision, page.lineage
+            if page.commits:
+                yield page
+
+    # The server.
+
+    def namespaces(self) -> list[Namespace]:
+        """All namespaces of the server."""
+        answer = self._reader.ask("/-/namespaces", "the list of namespaces")
+        return [namespace_of(answer, member) for member in array_of(answer, json_object(answer), "namespaces")]
+
+    def namespace(self, name: str | None = None) -> Namespace:
+        """The settings of a namespace, by default this client's. Raises NamespaceNotFound."""
+        name = self.namespace_name if name is None else names.check_namespace(name)
+        answer = self._reader.ask(f"/-/namespaces/{name}", f"namespace {name!r}")
+        return namespace_of(answer, json_object(answer))
+
+    def create_namespace(
+        self, name: str, *, format: str = "any", payload_bytes_max: int = limits.PAYLOAD_BYTES_DEFAULT
+    ) -> Namespace:
+        """Make a namespace whose payloads parse as `format` (any, json, yaml, toml) and have at most so many bytes.
+
+        One that exists with the same settings is returned. Raises NamespaceExists where they differ, and InvalidError.
+        """
+        names.check_namespace(name)
+        body = json.dumps({"name": name, "format": format, "payload_bytes_max": payload_bytes_max}).encode()
+        request = Request("POST", "/-/namespaces", {"Content-Type": "application/json"}, body)
+        answer = self._caller.ask(request, name, f"namespace {name!r}")
+        return namespace_of(answer, json_object(answer))
+
+    def status(self) -> dict[str, Any]:
+        """What the server says of itself: version, lineage, revision, chain, database, schema, uptime_s and so on."""
+        return json_object(self._reader.ask("/-/status", "the server's status"))
+
+
+def _checked_id(commit_id: str | None) -> str:
+    return str(uuid.uuid4()) if commit_id is None else names.check_commit_id(commit_id)
