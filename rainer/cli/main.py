@@ -84,9 +84,9 @@ class Commands(click.Group):
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from rainer import __version__
 
-        click.echo(f"rainer {version('rainer')}")
+        click.echo(f"rainer {__version__}")
         ctx.exit()
 
 

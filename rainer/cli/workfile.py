@@ -45,7 +45,7 @@ class WorkFile:
         text = self.path.read_bytes()
         if not self._marker or self._marker not in text:
             return text
-        return b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(self._marker))
+        return b"".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith(self._marker))
 
     def second(self, name: str) -> Path:
         """The path of another file beside this one."""
