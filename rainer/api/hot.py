@@ -21,7 +21,6 @@ from rainer.model import names
 from rainer.service import Service
 
 _JSON: Final = (b"Content-Type", b"application/json")
-_NOT_FOUND: Final = NotFoundError("Key not found")
 
 
 async def get_head(service: Service, segments: list[bytes], scope: Any, send: Any) -> None:
@@ -29,9 +28,9 @@ async def get_head(service: Service, segments: list[bytes], scope: Any, send: An
     try:
         state, head = await service.live.head(_namespace(segments[0]), names.check_key(asking.segment(segments[1])))
         if head.row is None:
-            raise _NOT_FOUND
+            raise NotFoundError("Key not found")
     except RainerError as e:
-        await answer_error(e, accept_of(scope))(scope, _no_body, send)
+        await answer_error(e, accept_of(scope))(scope, no_body, send)
         return
     answer = answer_of(head)
     headers = [*answer.headers, *state_headers(state)]
@@ -53,9 +52,9 @@ async def post_commit(service: Service, segments: list[bytes], scope: Any, recei
         return  # nobody is left to answer; what was accepted goes on
     except RainerError as e:
         if service.is_closing and isinstance(e, UnavailableError):
-            await problem(e)(scope, _no_body, send)
+            await problem(e)(scope, no_body, send)
             return
-        await answer_error(e, accept_of(scope))(scope, _no_body, send)
+        await answer_error(e, accept_of(scope))(scope, no_body, send)
         return
     body, headers = response
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -63,11 +62,10 @@ async def post_commit(service: Service, segments: list[bytes], scope: Any, recei
 
 
 async def _commit(service: Service, segments: list[bytes], scope: Any, receive: Any) -> tuple[bytes, Any]:
-    namespace = _namespace(segments[0])
-    key = names.check_key(asking.segment(segments[1]))
+    namespace, key = asking.segment(segments[0]), names.check_key(asking.segment(segments[1]))
     version = names.parse_version(asking.segment(segments[2]))
     headers = scope["headers"]
-    space = service.live.heads.memory.namespaces.get(namespace) or await service.namespace_for_writing(namespace)
+    space = await service.namespace_for_writing(namespace)
     asking.check_length(headers, space.payload_bytes_max, f"namespace {namespace!r}")
     message = await receive()
     if message["type"] == "http.disconnect":
@@ -97,7 +95,8 @@ def accept_of(scope: Any) -> bytes:
     return next((value for name, value in scope["headers"] if name == b"accept"), b"")
 
 
-async def _no_body() -> Any:
+async def no_body() -> Any:
+    """For answers that read nothing of their request."""
     return {"type": "http.disconnect"}
 
 

@@ -62,11 +62,12 @@ class PatientProtocol(HttpToolsProtocol):
         if self._header_timer is None:
             self._header_timer = self.loop.call_later(_HEADER_TIMEOUT_S, self._give_up)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _HEADER_BYTES_MAX:
-            raise ValueError("headers too large")  # httptools makes a parser error of it: 400 and the end
-        super().on_header(name, value)
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._header_timer is not None:  # the headers are not complete yet
+            self._header_bytes += len(data)
+            if self._header_bytes > _HEADER_BYTES_MAX:
+                self._give_up()
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
