@@ -30,7 +30,8 @@ def encode_text(text: str) -> tuple[bytes, bool]:
     4,096 bytes is cut at a character: then the second member is False and the JSON meta must be asked for the text.
     """
     if text.isascii() and text.isprintable() and len(text) <= limits.HEADER_TEXT_BYTES_MAX:
-        return text.encode(), text == text.strip()
+        plain = text.strip()
+        return plain.encode(), plain == text
     shown = _CONTROLS.sub("", _LINES.sub(" ", text)).strip()
     raw = _narrowest(shown)
     if len(raw) > limits.HEADER_TEXT_BYTES_MAX:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 
+from rainer import limits
 from rainer.errors import CorruptError
 from rainer.model import times
 from rainer.model.commit import Commit
@@ -50,11 +51,22 @@ def _from_header(raw: bytes, payload: bytes, namespace: str) -> Commit:
     except Exception as e:
         raise CorruptError(f"the commit's header: {e}") from None
     fits = (
-        isinstance(key, str) and key and type(version) is int and version > 0
+        isinstance(key, str) and key and type(version) is int and 0 < version <= limits.VERSION_MAX
         and isinstance(author, str) and isinstance(comment, str) and isinstance(empty, bool)
     )  # fmt: skip
     if not fits:
-        raise CorruptError("a member of the commit's header has the wrong type")
+        raise CorruptError("a member of the commit's header has the wrong type or is out of range")
+    if not all(_is_text(member) for member in (key, author, comment)):
+        raise CorruptError("the commit's header holds a lone surrogate, which is not text")
     if empty and payload:
         raise CorruptError("the commit's header says empty, yet a payload follows")
     return Commit(key, version, None if empty else payload, author, comment, mtime, empty, namespace)
+
+
+def _is_text(member: str) -> bool:
+    # JSON can spell half a character, which no database and no wire would take later.
+    try:
+        member.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
