@@ -35,7 +35,7 @@ def encode_text(text: str) -> tuple[bytes, bool]:
     shown = _CONTROLS.sub("", _LINES.sub(" ", text)).strip()
     raw = _narrowest(shown)
     if len(raw) > limits.HEADER_TEXT_BYTES_MAX:
-        shown = shown.encode()[: limits.HEADER_TEXT_BYTES_MAX].decode(errors="ignore")
+        shown = shown.encode(errors="replace")[: limits.HEADER_TEXT_BYTES_MAX].decode(errors="ignore")
         raw = shown.encode()
     return raw, shown == text
 
