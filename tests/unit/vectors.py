@@ -1,0 +1,29 @@
+"""Reads the golden vectors of tests/vectors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).resolve().parents[1] / "vectors"
+
+
+def load(name: str) -> Any:
+    """The content of a file of vectors."""
+    return json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))
+
+
+def raw(spelt: dict[str, str]) -> bytes:
+    """Bytes spelt as text or in hexadecimal."""
+    return spelt["utf8"].encode() if "utf8" in spelt else bytes.fromhex(spelt["hex"])
+
+
+def text(spelt: str | dict[str, Any]) -> str:
+    """A text, perhaps one that is repeated."""
+    return spelt if isinstance(spelt, str) else spelt["of"] * spelt["times"]
+
+
+def name_of(vector: Any) -> str:
+    """What pytest calls a vector."""
+    return vector["name"] if isinstance(vector, dict) and "name" in vector else ascii(vector)[:40]
