@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -14,8 +15,9 @@ from starlette.routing import Match, Route
 
 from rainer.api import administration, asking, changesets, feed, hot, reading
 from rainer.api.problems import answer_error, problem
-from rainer.errors import NotFoundError, RainerError
+from rainer.errors import InvalidError, NotFoundError, RainerError
 from rainer.journal import Journal
+from rainer.model import names
 from rainer.service import Service, ServiceOptions
 
 log = logging.getLogger("rainer.api")
@@ -79,14 +81,22 @@ class RainerApp:
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
             segments = asking.raw_segments(scope)
-            if segments[0] != b"-":
+            if segments[0] != _OURS:
                 if method == "POST" and len(segments) == 3:
-                    await hot.post_commit(self.service, segments, scope, receive, send)
+                    await self._hot(hot.post_commit(self.service, segments, scope, receive, send), scope, send)
                     return
                 if method == "GET" and len(segments) == 2 and segments[1]:
-                    await hot.get_head(self.service, segments, scope, send)
+                    await self._hot(hot.get_head(self.service, segments, scope, send), scope, send)
                     return
         await self._measured(scope, receive, send)
+
+    async def _hot(self, call: Coroutine[Any, Any, None], scope: Any, send: Any) -> None:
+        """A hot call, whose bugs are answered like everybody's."""
+        try:
+            await call
+        except Exception as e:
+            response = await _on_bug(Request(scope), e)
+            await response(scope, hot.no_body, send)
 
     async def _measured(self, scope: Any, receive: Any, send: Any) -> None:
         begun, status = time.perf_counter(), 500
@@ -129,14 +139,31 @@ class _RawRoute(Route):
     def matches(self, scope: Any) -> tuple[Match, Any]:
         if scope["type"] != "http":
             return Match.NONE, {}
-        found, child = super().matches({**scope, "path": _raw_path(scope), "root_path": ""})
+        path = scope.get("rainer_path") or _raw_path(scope)
+        if path.split("/")[1] == "-" and not self.path.startswith("/-/"):
+            return Match.NONE, {}  # below /-/ is ours: no namespace, not even a misspelt one
+        found, child = super().matches({**scope, "path": path, "root_path": ""})
         if found is Match.FULL:
             child["rainer_route"] = f"{scope['method']} {self.path}"
         return found, child
 
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(405, headers={"Allow": ", ".join(_ALLOWED[self.path])})
+        await super().handle(scope, receive, send)
+
+
+_OURS: Final = b"-"
+_ALLOWED: Final = {
+    path: sorted({m for method, p, _ in ROUTES if p == path for m in (method, *(["HEAD"] if method == "GET" else []))})
+    for _, path, _ in ROUTES
+}
+
 
 def _raw_path(scope: Any) -> str:
-    return "/" + "/".join(s.decode("latin-1") for s in asking.raw_segments(scope))
+    path = "/" + "/".join(s.decode("latin-1") for s in asking.raw_segments(scope))
+    scope["rainer_path"] = path
+    return path
 
 
 async def _on_rainer_error(request: Request, error: Exception) -> Response:
@@ -144,12 +171,15 @@ async def _on_rainer_error(request: Request, error: Exception) -> Response:
     return answer_error(error, hot.accept_of(request.scope))
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such path, or not with this method."""
     assert isinstance(error, HTTPException)
-    known = NotFoundError if error.status_code == 404 else RainerError
-    response = problem(known(f"{error.detail}", hint="see /-/openapi.json"), error.status_code)
-    for name, value in (error.headers or {}).items():
-        response.headers[name] = value
+    path, allowed = names.shorten(_raw_path(request.scope)), (error.headers or {}).get("Allow")
+    if allowed is None:
+        return problem(NotFoundError(f"there is nothing at {path}", hint="see /-/openapi.json"))
+    wrong = InvalidError(f"{request.method} is no call of {path}", hint=f"{allowed} are; see /-/openapi.json")
+    response = problem(wrong, 405)
+    response.headers["Allow"] = allowed
     return response
 
 

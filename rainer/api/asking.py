@@ -63,12 +63,12 @@ def segment(raw: bytes) -> str:
 
 
 def raw_segments(scope: Any) -> list[bytes]:
-    """The path's segments, still percent-encoded, below the place where the app is mounted."""
+    """The path's segments, still percent-encoded, below the place where the app is mounted; at least one."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    root = scope.get("root_path", "").encode()
-    if root and raw.startswith(root):
-        raw = raw[len(root) :]
-    return raw.split(b"/")[1:]
+    root = scope.get("root_path", "")
+    above = root.count("/") if root and scope["path"].startswith(root) else 0
+    # By their number, not their text: the client may have percent-encoded the mount's path in its own way.
+    return raw.split(b"/")[above + 1 :] or [b""]
 
 
 def draft_from(
