@@ -6,8 +6,9 @@ journal holds already. Whatever else happens ends with the file's path.
 
 from __future__ import annotations
 
+import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rainer.cli import committing
 from rainer.cli.asking import ask, choose
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from rainer.cli.invocation import Invocation
     from rainer.model.commit import Commit
 
-_EDITINGS_MAX = 10
+_EDITINGS_MAX: Final = 10
 """With --yes nobody would notice that editor and server never agree."""
 
-_CHOICES = {
+_LINE: Final = re.compile(r" at line (\d+), column \d+$")
+
+_CHOICES: Final = {
     "y": "yes, commit it",
     "n": "no; the file with your work stays",
     "e": "edit, again",
@@ -151,8 +154,9 @@ class Edit:
         """The editor once more, with the parser's message on top; one that then changes nothing ends the edit."""
         self._run.talk.line(("refused: ", "warning"), str(error))
         notes = [str(error)]
-        if error.line is not None:
-            notes.append(f"In this file, with these lines on top, that is line {error.line + len(notes) + 2}.")
+        line = _line_of(error)
+        if line is not None:
+            notes.append(f"In this file, with these lines on top, that is line {line + len(notes) + 2}.")
         self._work.write(text, notes)
         edited = self._edited(text)
         if edited == text or (self._yes and self._editings > _EDITINGS_MAX):
@@ -194,7 +198,7 @@ class Edit:
     def _where(self) -> list[str]:
         """Where the work is and how to commit it from there; nothing (and no file) if the journal holds it already."""
         try:
-            text = self._work.read()
+            text = keep_last_newline(self._old, self._work.read())
         except OSError:
             return []
         if text == (self._old or b""):
@@ -206,3 +210,11 @@ class Edit:
             return [f"{place} (conflict marks and all)"]
         words = ["rainer", "commit", self._key, str(self._work.path), "--version", str(self.version), "-m", "MESSAGE"]
         return [place, f"to commit it: {shlex.join(words)}"]
+
+
+def _line_of(error: MalformedPayload) -> int | None:
+    """The line that the parser stopped at; over HTTP, in the ancestor's way, it comes inside the sentence only."""
+    if error.line is not None:
+        return error.line
+    match = _LINE.search(str(error))
+    return int(match[1]) if match else None

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from rainer.cli.terminal import is_terminal
 from rainer.errors import InvalidError
 
-_NOT_FOUND = 127
+_NOT_FOUND: Final = 127
+_CHOOSE: Final = "choose one with VISUAL, EDITOR or --editor"
 
 
 class EditorFailed(InvalidError):
@@ -40,16 +42,23 @@ def edit_file(editor: str, path: Path) -> None:
             code = subprocess.run(command, stdout=stdout, check=False).returncode
     except OSError as e:
         raise EditorFailed(f"editor {editor!r} cannot be run: {e.strerror}", hint=_CHOOSE) from None
-    if code in (-signal.SIGINT, 128 + signal.SIGINT):
+    ended_by = _signal(code)
+    if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
     if code == _NOT_FOUND:
         raise EditorFailed(f"editor {editor!r} was not found", hint=_CHOOSE)
     if code:
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was ended by {ended_by.name}" if ended_by else f"ended with exit code {code}"
         raise EditorFailed(f"editor {editor!r} {how}")
 
 
-_CHOOSE = "choose one with VISUAL, EDITOR or --editor"
+def _signal(code: int) -> signal.Signals | None:
+    """The signal that ended a program; a shell between us and it tells one as 128 and more."""
+    number = -code if code < 0 else code - 128
+    try:
+        return signal.Signals(number)
+    except ValueError:
+        return None
 
 
 @contextmanager
