@@ -76,7 +76,7 @@ def commit_of_headers(answer: Answer, key: str, namespace: str) -> tuple[Commit,
     headers = answer.headers
     try:
         author, comment = _text(headers, "x-rainer-author"), _text(headers, "x-rainer-comment")
-        is_empty = headers["x-rainer-empty"].strip().lower() in ("yes", "true", "1")
+        is_empty = headers.get("x-rainer-empty", "no").strip().lower() in ("yes", "true", "1")
         commit = Commit(
             key=key,
             version=int(headers["x-rainer-version"]),
@@ -100,7 +100,8 @@ def commit_of_headers(answer: Answer, key: str, namespace: str) -> tuple[Commit,
 def commit_of_meta(answer: Answer, meta: Any, namespace: str) -> Commit:
     """The commit of one JSON meta; its payload is None where the answer carries none."""
     try:
-        is_empty = meta["empty"] is True
+        # The first ancestors did not write `empty` at all.
+        is_empty = meta.get("empty") is True
         revision = meta.get("revision")
         return Commit(
             key=_member(meta, "key", str),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -218,21 +219,23 @@ class Client:
         limit: int = limits.FEED_PAGE_DEFAULT,
         payloads: bool = False,
         lineage: str | None = None,
+        chain: str | None = None,
     ) -> Changes:
         """The namespace's commits after the revision `since`, oldest first, about `limit` of them, no changeset split.
 
-        While there is nothing, the server holds the answer back for up to `wait_s` seconds (60 at most). Go on from the
-        page's `revision`, also where it has no commits. `lineage` is that of the page before: if the journal no longer
-        has it, or does not hold `since`, PositionGone is raised: read the heads again.
+        While there is nothing, the server holds the answer back for up to `wait_s` seconds (whole ones, 60 at most). Go
+        on from the page's `revision`, also where it has no commits. `lineage` and `chain` are those of the page before:
+        if the journal has another history by now, or does not hold `since`, PositionGone is raised: read the heads.
         """
-        wait_s = min(max(wait_s, 0), limits.FEED_WAIT_S_MAX)
+        wait_s = math.ceil(min(max(wait_s, 0), limits.FEED_WAIT_S_MAX))
         query: dict[str, str | int | None] = {
             "since": since,
             "namespace": self.namespace_name,
-            "wait": f"{wait_s:g}" if wait_s else None,
+            "wait": wait_s or None,
             "limit": limit,
             "payload_base64": "yes" if payloads else None,
             "lineage": lineage,
+            "chain": chain,
         }
         answer = self._reader.ask(with_query("/-/changes", query), f"the feed since {since}", wait_s=wait_s)
         return changes_of(answer, self.namespace_name)
@@ -245,14 +248,15 @@ class Client:
         limit: int = limits.FEED_PAGE_DEFAULT,
         payloads: bool = False,
         lineage: str | None = None,
+        chain: str | None = None,
     ) -> Iterator[Changes]:
         """The pages of changes() that hold commits, without end, each as soon as it is there.
 
-        Raises what changes() does; after UnavailableError, begin again at the last page's revision and lineage.
+        Raises what changes() does; after UnavailableError, begin again where the last page ended.
         """
         while True:
-            page = self.changes(since, wait_s=wait_s, limit=limit, payloads=payloads, lineage=lineage)
-            since, lineage = page.revision, page.lineage
+            page = self.changes(since, wait_s=wait_s, limit=limit, payloads=payloads, lineage=lineage, chain=chain)
+            since, lineage, chain = page.revision, page.lineage, page.chain
             if page.commits:
                 yield page
 

@@ -104,10 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
         found = {}
         for key, versions in self.server_state.keys.items():
             head = versions[-1]
-            if head["empty"] and query.get("all") != "yes":
+            if head.get("empty") and query.get("all") != "yes":
                 continue
             found[key] = _meta(head)
-            if query.get("payload_base64") == "yes" and not head["empty"]:
+            if query.get("payload_base64") == "yes" and not head.get("empty"):
                 found[key]["payload_base64"] = base64.b64encode(head["payload"]).decode()
         self._send(200, json.dumps(found).encode() + b"\r\n", {"Content-Type": "application/json"})
 
@@ -164,5 +164,5 @@ def _headers(commit: dict[str, Any]) -> dict[str, str]:
         "X-Rainer-Author": commit["author"],
         "X-Rainer-Comment": commit["comment"].replace("\n", " "),
         "X-Rainer-Modified-Time": commit["mtime"],
-        "X-Rainer-Empty": "Yes" if commit["empty"] else "No",
+        "X-Rainer-Empty": "Yes" if commit.get("empty") else "No",
     }

@@ -75,6 +75,13 @@ def test_log_walks_the_versions(ancestor: AncestorServer, client: Client) -> Non
     assert client.log("hey", limit=0) == []
 
 
+def test_the_first_ancestors_metas_without_empty_are_read(ancestor: AncestorServer, client: Client) -> None:
+    ancestor.store("hey", b"x", comment="語")
+    del ancestor.keys["hey"][0]["empty"]
+    assert client.get("hey").comment == "語"
+    assert client.heads()["hey"].payload == b"x"
+
+
 def test_commit_and_removal(ancestor: AncestorServer, client: Client) -> None:
     first = client.commit("hey", b"\x00\xff", version=1, comment="why")
     assert (first.version, first.payload, first.author, first.revision) == (1, b"\x00\xff", "me", None)

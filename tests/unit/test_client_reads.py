@@ -179,10 +179,10 @@ def changes_page(*revisions: int, upto: int, more: bool = False) -> bytes:
 
 def test_changes() -> None:
     with ScriptedServer(changes_page(18, 20, upto=21, more=True)) as server, Client(server.url) as client:
-        page = client.changes(since=17, wait_s=2.5, limit=10, payloads=True, lineage=LINEAGE)
+        page = client.changes(since=17, wait_s=2.5, limit=10, payloads=True, lineage=LINEAGE, chain="cd" * 32)
         assert query(server.received[0]) == {
-            "since": "17", "namespace": "diary", "wait": "2.5", "limit": "10", "payload_base64": "yes",
-            "lineage": LINEAGE,
+            "since": "17", "namespace": "diary", "wait": "3", "limit": "10", "payload_base64": "yes",
+            "lineage": LINEAGE, "chain": "cd" * 32,
         }  # fmt: skip
     assert isinstance(page, Changes)
     assert (page.revision, page.lineage, page.chain, page.more) == (21, LINEAGE, "ab" * 32, True)
@@ -206,6 +206,7 @@ def test_follow_goes_on_where_a_page_ended_and_passes_over_quiet_ones() -> None:
         with pytest.raises(errors.PositionGone):
             next(pages)
         asked = [(query(received)["since"], query(received).get("lineage")) for received in server.received]
+        assert query(server.received[1])["chain"] == "ab" * 32
     assert asked == [("17", None), ("19", LINEAGE), ("20", LINEAGE), ("25", LINEAGE)]
 
 
