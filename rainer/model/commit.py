@@ -67,6 +67,8 @@ class Draft:
         names.check_version(self.version)
         names.check_author(self.author)
         names.check_comment(self.comment)
+        if self.mtime_ms is not None:
+            times.check_ms(self.mtime_ms)
         if self.payload is not None and not isinstance(self.payload, bytes):
             raise InvalidError(f"the payload of {self.key!r} is {type(self.payload).__name__}, not bytes")
 

@@ -13,6 +13,8 @@ from rainer.model.names import shorten
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+MIN_MS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MS
+MAX_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 _SHAPE: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(?P<zone>[Zz]|[+-]\d\d(:?\d\d)?)", re.ASCII
 )
@@ -27,7 +29,14 @@ def to_ms(moment: datetime) -> int:
     """Milliseconds since 1970 of an aware datetime, cut downwards; a naive one is an InvalidError."""
     if moment.tzinfo is None:
         raise InvalidError(f"time {moment.isoformat()} has no time zone", hint="use an aware datetime, such as UTC")
-    return (moment - _EPOCH) // _MS
+    return check_ms((moment - _EPOCH) // _MS)
+
+
+def check_ms(ms: object) -> int:
+    """Return `ms` if it is an int in the years 1 to 9999 of UTC, so that it can be read back; else InvalidError."""
+    if isinstance(ms, int) and not isinstance(ms, bool) and MIN_MS <= ms <= MAX_MS:
+        return ms
+    raise InvalidError(f"time {shorten(repr(ms))} (milliseconds since 1970) is not in the years 0001 to 9999 of UTC")
 
 
 def from_ms(ms: int) -> datetime:
@@ -43,8 +52,8 @@ def parse_iso(text: str) -> int:
     if _SHAPE.fullmatch(text):
         try:
             return to_ms(datetime.fromisoformat(text.upper().replace(",", ".")))
-        except (ValueError, OverflowError):
-            pass
+        except (ValueError, OverflowError, InvalidError):
+            pass  # no such day, or in UTC not in the years that can be written
     raise InvalidError(
         f"time {shorten(text)} is not ISO 8601 with an offset",
         hint="write it like 2026-01-31T12:34:56.789Z",
