@@ -1,0 +1,38 @@
+"""Every test that takes `journal` or `journal_url` runs on every backend: one contract, the same number of tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rainer.journal import Journal
+from tests.plugins.contract_counts import BACKENDS
+
+MEMORY = "memory:"
+
+
+@pytest.fixture(params=BACKENDS)
+def journal_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, empty database of each kind."""
+    if request.param == "memory":
+        return MEMORY
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def journal(journal_url: str) -> Iterator[Journal]:
+    """An empty journal."""
+    with Journal(journal_url) as journal:
+        yield journal
+
+
+@pytest.fixture
+def second(journal: Journal, journal_url: str) -> Iterator[Journal]:
+    """Another Journal on the same database, as another process has it; in memory, where none can be, the same one."""
+    if journal_url == MEMORY:
+        yield journal
+        return
+    with Journal(journal_url) as other:
+        yield other
