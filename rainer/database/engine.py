@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from rainer import limits
 from rainer.errors import UnavailableError
 
-WRITE: Final = "rainer_write"
-"""Execution option: this connection's transaction will write, so SQLite takes its write lock at once."""
+_WRITE: Final = "rainer_write"
+"""Execution option of a connection that writes; SQLite then takes its write lock at BEGIN."""
+_WRITING: Final[dict[str, dict[str, Any]]] = {
+    "postgresql": {"isolation_level": "READ COMMITTED"},
+    "mysql": {_WRITE: True},
+    "sqlite": {_WRITE: True},
+}
 
 CONNECT_TIMEOUT_S: Final = 10
 STATEMENT_TIMEOUT_S: Final = 30
@@ -22,8 +27,19 @@ _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout
 
 
 def open_engine(url: URL) -> Engine:
-    """An engine for a URL of `parse_address`; connects only when first used. Thread-safe."""
+    """An engine for a URL of `parse_address`; connects only when first used. Thread-safe.
+
+    Its transactions read: all their statements see one moment of the database. Those of `writing` write.
+    """
     return _OPENERS[url.get_backend_name()](url)
+
+
+def writing(engine: Engine) -> Connection:
+    """A connection whose transactions write: each statement sees what others committed before it.
+
+    A writer waits for the journal row's lock, and what it read before that, or at the same moment, would be stale.
+    """
+    return engine.connect().execution_options(**_WRITING[engine.dialect.name])
 
 
 def _open_postgresql(url: URL) -> Engine:
@@ -32,7 +48,7 @@ def _open_postgresql(url: URL) -> Engine:
     return sa.create_engine(
         url,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options, "application_name": "rainer"},
-        isolation_level="READ COMMITTED",
+        isolation_level="REPEATABLE READ",
         **_POOL,
     )
 
@@ -62,6 +78,11 @@ def _open_mysql(url: URL) -> Engine:
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout={limits.LOCK_TIMEOUT_S}")
             cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
             _bound_idle_transactions(cursor)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get(_WRITE):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
     return engine
 
@@ -93,8 +114,8 @@ def _open_sqlite(url: URL) -> Engine:
             _set_durable(connection)
 
     @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        immediate = connection.get_execution_options().get(WRITE)
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_WRITE)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine

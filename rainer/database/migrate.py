@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 from rainer.database.address import parse_address, show_address
-from rainer.database.engine import WRITE, ensure_folder, open_engine
+from rainer.database.engine import ensure_folder, open_engine, writing
 from rainer.database.failures import translated
 from rainer.errors import SchemaMismatch, UnavailableError
 
@@ -92,7 +92,7 @@ def state(engine: Engine) -> SchemaState:
 
 def upgrade_engine(engine: Engine) -> None:
     """Run the migrations under a lock, so that servers that start together make the schema once."""
-    with translated(), engine.connect().execution_options(**{WRITE: True}) as connection, _locked(connection):
+    with translated(), writing(engine) as connection, _locked(connection):
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

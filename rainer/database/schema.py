@@ -14,8 +14,8 @@ from rainer.database.types import DIGEST, LONG_TEXT, NAME, PAYLOAD, REVISION, TO
 metadata: Final = sa.MetaData()
 _INNODB: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_row_format": "DYNAMIC"}
 
-# One row: the lock, the counter, the chain's head, the clock. `namespaces_tag` is a new random text whenever
-# a namespace is made or closed, so that whoever reads this row knows whether what it remembers of namespaces still holds.
+# One row: the lock, the counter, the chain's head, the clock. `namespaces_tag` is a new random text whenever a
+# namespace is made or closed, so that whoever reads this row knows whether what it remembers of them still holds.
 journal: Final = sa.Table(
     "journal", metadata,
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),

@@ -15,20 +15,20 @@ from sqlalchemy.engine import Connection, Engine
 
 from rainer import limits
 from rainer.database.address import parse_address
-from rainer.database.engine import WRITE, open_engine
+from rainer.database.engine import open_engine, writing
 from rainer.database.failures import translated
 from rainer.database.migrate import prepare
 from rainer.database.schema import journal, lineages, namespaces
-from rainer.errors import InvalidError, NamespaceExists, NamespaceNotFound
+from rainer.errors import InvalidError, NamespaceExists
 from rainer.journal.dialects.core import SELECT_NAMESPACES, SELECT_STATE, namespaces_of, state_of
-from rainer.journal.row import Namespace, State
+from rainer.journal.row import Namespace, State, known_namespace
 from rainer.model import formats, names, times
 from rainer.model.position import Position
 
 
 @contextmanager
 def _locked(engine: Engine) -> Iterator[tuple[Connection, State]]:
-    with translated(), engine.connect().execution_options(**{WRITE: True}) as connection:
+    with translated(), writing(engine) as connection:
         yield connection, state_of(connection.execute(SELECT_STATE.with_for_update()).first())
         connection.commit()
 
@@ -62,8 +62,7 @@ def set_namespace_closed(engine: Engine, name: str, closed: bool) -> Namespace:
     """Close a namespace, or open it again; NamespaceNotFound."""
     with _locked(engine) as (connection, _):
         known = namespaces_of(connection.execute(SELECT_NAMESPACES))
-        if name not in known:
-            raise NamespaceNotFound(f"there is no namespace {name!r}")
+        known_namespace(known, name)
         connection.execute(sa.update(namespaces).where(namespaces.c.name == name).values(is_closed=closed))
         _new_tag(connection)
         return namespaces_of(connection.execute(SELECT_NAMESPACES))[name]

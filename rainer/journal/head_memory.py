@@ -43,16 +43,16 @@ class HeadMemory:
         """The remembered head, or None if it must be read."""
         return self._heads.get(key)
 
-    def put(self, key: HeadKey, row: Row | None) -> None:
-        """Remember a head that holds at `state`; one larger than a quarter of the bound is not kept."""
+    def put(self, key: HeadKey, row: Row | None) -> Head:
+        """Remember a head that holds at `state`, and return it; one larger than a quarter of the bound is not kept."""
         self._drop(key)
         head = Head(row)
-        if head.size * 4 > self._bytes_max:
-            return
-        self._heads[key] = head
-        self.size += head.size
+        if head.size * 4 <= self._bytes_max:
+            self._heads[key] = head
+            self.size += head.size
         while self.size > self._bytes_max:
             self._drop(next(iter(self._heads)))
+        return head
 
     def _drop(self, key: HeadKey) -> None:
         old = self._heads.pop(key, None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -14,14 +14,15 @@ from rainer import limits
 from rainer.database.address import parse_address, show_address
 from rainer.database.engine import ensure_folder, open_engine
 from rainer.database.migrate import prepare
-from rainer.errors import InvalidError, TooLargeError
+from rainer.errors import InvalidError, TooLargeError, UnavailableError
 from rainer.journal import administration
 from rainer.journal import verify as verification
 from rainer.journal.dialects.opening import dialect_of, durability_faults
 from rainer.journal.group import Submission
 from rainer.journal.live import JournalOptions, LiveJournal
-from rainer.journal.reads import PORTION, Reads
-from rainer.journal.row import Namespace, open_namespace
+from rainer.journal.loop_thread import LoopThread
+from rainer.journal.reads import Portion, Reads
+from rainer.journal.row import Namespace, Row, known_namespace, open_namespace
 from rainer.model import formats, names
 from rainer.model.commit import Commit, Draft, draft
 from rainer.model.position import Position
@@ -59,8 +60,9 @@ class Journal:
             self.engine.dispose()
             raise
         self.reads = Reads(self.engine)
-        self._loop: _LoopThread | None = None
+        self._loop: LoopThread | None = None
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -69,11 +71,13 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Finish what was accepted and close every connection; may be called twice."""
+        """Finish what was accepted and close every connection; may be called twice. Later calls are refused."""
         with self._lock:
+            self._is_closed = True
             loop, self._loop = self._loop, None
         if loop is not None:
             loop.close()
+        self.reads.close()
         self.engine.dispose()
 
     @property
@@ -137,10 +141,16 @@ class Journal:
 
     def _on_loop(self, call: Callable[[LiveJournal], Coroutine[Any, Any, T]]) -> T:
         with self._lock:
+            self._check_open()
             if self._loop is None:
-                self._loop = _LoopThread(self.live)
-            loop = self._loop
-        return loop.run(call)
+                self._loop = LoopThread(self.live)
+            # Inside the lock: once `close` has it, nothing new reaches the loop that it ends.
+            answer = self._loop.call(call)
+        return answer.result()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UnavailableError("the journal is closed")
 
     # Reading
 
@@ -160,18 +170,15 @@ class Journal:
         at: int | None = None,
         payloads: bool = True,
     ) -> Iterator[Commit]:
-        """All heads in byte order of their keys, of one moment, however long the reading takes; PositionGone."""
+        """All heads in byte order of their keys, of the moment of the call, however long the reading takes.
+
+        PositionGone if the journal was never at revision `at`, or is replaced by another one while this is read.
+        """
         pinned = self.reads.pin(at)
-        after: str | None = None
-        while True:
-            portion = self.reads.heads_portion(
-                namespace, pinned, prefix=prefix, after=after, include_empty=include_empty, payloads=payloads,
-                portion=PORTION,
-            )  # fmt: skip
-            yield from (row.commit(namespace) for row in portion.rows)
-            after = portion.next_after
-            if after is None:
-                return
+        read = partial(
+            self.reads.heads_portion, namespace, pinned, prefix=prefix, include_empty=include_empty, payloads=payloads
+        )
+        return _commits_of(namespace, read, read())
 
     def log(
         self,
@@ -183,9 +190,16 @@ class Journal:
         payloads: bool = True,
     ) -> list[Commit]:
         """Versions of a key, newest first, below `before`, at most `limit`; NotFoundError if the key never was."""
-        limit = limits.VERSION_MAX if limit is None else limit
-        _, rows, _ = self.reads.log(namespace, key, before=before, limit=limit, at=None, payloads=payloads)
-        return [row.commit(namespace) for row in rows]
+        wanted = limits.VERSION_MAX if limit is None else limit
+        found: list[Row] = []
+        more = True
+        while more and (not found or len(found) < wanted):
+            _, rows, more = self.reads.log(
+                namespace, names.check_key(key), before=found[-1].version if found else before,
+                limit=wanted - len(found), at=None, payloads=payloads,
+            )  # fmt: skip
+            found += rows
+        return [row.commit(namespace) for row in found]
 
     def changes(
         self,
@@ -198,8 +212,7 @@ class Journal:
     ) -> Changes:
         """What was committed after revision `since`, oldest first, never splitting a changeset; PositionGone."""
         page = self.reads.changes(since, namespace=namespace, limit=limit, payloads=payloads, lineage=lineage)
-        spaces = {n.id: n.name for n in self.reads.namespaces().values()}
-        found = [row.commit(spaces[row.namespace_id]) for row in page.rows]
+        found = [row.commit(page.namespaces[row.namespace_id]) for row in page.rows]
         return Changes(page.state.lineage, page.revision, page.chain, page.more, found)
 
     def position(self) -> Position:
@@ -214,18 +227,20 @@ class Journal:
 
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name; NamespaceNotFound."""
-        return open_namespace({n: s for n, s in self.namespaces().items() if n == name}, name)
+        return known_namespace(self.namespaces(), name)
 
     def create_namespace(
         self, name: str, *, format: str = "any", payload_bytes_max: int = limits.PAYLOAD_BYTES_DEFAULT
     ) -> Namespace:
         """Make a namespace whose payloads must be any, json, yaml or toml; NamespaceExists if it has other rules."""
+        self._check_open()
         return administration.create_namespace(self.engine, name, format, payload_bytes_max)[0]
 
     def verify(
         self, *, expect: Position | None = None, progress: Callable[[int, int], None] | None = None
     ) -> verification.Verification:
         """Recompute chain and heads; the result names the first revision that is wrong."""
+        self._check_open()
         return verification.verify(self.engine, expect, progress)
 
 
@@ -243,28 +258,9 @@ def check_payload(space: Namespace, key: str, payload: bytes | None) -> None:
         formats.check_payload(space.format, payload)
 
 
-class _LoopThread:
-    """An event loop in a thread of its own, for the appends of a program that has none."""
-
-    def __init__(self, make: Callable[[], LiveJournal]) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rainer-journal", daemon=True)
-        self._thread.start()
-        self._live: LiveJournal = self._call(self._start(make))
-
-    async def _start(self, make: Callable[[], LiveJournal]) -> LiveJournal:
-        live = make()
-        await live.start()
-        return live
-
-    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def run(self, call: Callable[[LiveJournal], Coroutine[Any, Any, T]]) -> T:
-        return self._call(call(self._live))
-
-    def close(self) -> None:
-        self._call(self._live.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+def _commits_of(namespace: str, read: Callable[..., Portion], portion: Portion) -> Iterator[Commit]:
+    while True:
+        yield from (row.commit(namespace) for row in portion.rows)
+        if portion.next_after is None:
+            return
+        portion = read(after=portion.next_after)

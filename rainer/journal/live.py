@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from rainer.journal.dialects.opening import dialect_of, open_session
 from rainer.journal.group import HeadKey, Plan, Submission
 from rainer.journal.head_memory import Head, HeadMemory
 from rainer.journal.head_reads import HeadReads
-from rainer.journal.reads import Reads
+from rainer.journal.reads import CaughtUp, Reads
 from rainer.journal.row import Namespace, Row, State
 from rainer.journal.wakeup import Wakeup
 
+log = logging.getLogger("rainer.journal")
 T = TypeVar("T")
 _POLL_S = 0.1
 _POLL_BESIDE_NOTIFICATIONS_S = 2.0
@@ -50,7 +52,7 @@ class LiveJournal:
         self._closers: list[Any] = []
         notified = dialect.name == "postgresql"
         heads = self._open_postgresql() if notified else self._read_heads
-        self.heads = HeadReads(HeadMemory(options.head_memory_bytes), heads, self._read_changed, self._read_namespaces)
+        self.heads = HeadReads(HeadMemory(options.head_memory_bytes), heads, self._catch_up)
         poll_s = _POLL_BESIDE_NOTIFICATIONS_S if notified else _POLL_S
         self.wakeup = Wakeup(self._read_state, poll_s)
 
@@ -72,6 +74,7 @@ class LiveJournal:
     async def close(self) -> None:
         """Finish what was accepted and let go of every connection and thread."""
         await self.committer.close()
+        await self.heads.close()
         await self.wakeup.close()
         for closer in self._closers:
             await closer.close()
@@ -85,7 +88,10 @@ class LiveJournal:
         self.heads.follow(plan)
         self.wakeup.notify()
         for listener in self._listeners:
-            listener(plan)
+            try:
+                listener(plan)
+            except Exception:  # it concerns neither the commits, which stand, nor the other listeners
+                log.exception("a listener failed")
 
     async def commit(self, submission: Submission) -> tuple[Row, ...]:
         """Commit drafts all or none: their rows, or the error that says why not."""
@@ -106,11 +112,8 @@ class LiveJournal:
     async def _read_heads(self, keys: Sequence[HeadKey]) -> tuple[State, list[Row]]:
         return await self.in_thread(self.reads.head_rows, keys)
 
-    async def _read_changed(self, since: State, keys_max: int) -> tuple[State, list[HeadKey] | None]:
-        return await self.in_thread(self.reads.changed_keys, since, keys_max)
-
-    async def _read_namespaces(self) -> dict[str, Namespace]:
-        return await self.in_thread(self.reads.namespaces)
+    async def _catch_up(self, since: State | None, keys: Sequence[HeadKey], changed_max: int) -> CaughtUp:
+        return await self.in_thread(self.reads.catch_up, since, keys, changed_max)
 
     async def _read_state(self) -> State:
         return await self.in_thread(self.reads.state)

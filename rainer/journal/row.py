@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rainer.errors import NamespaceClosed, NamespaceNotFound
-from rainer.model import times
+from rainer.model import names, times
 from rainer.model.commit import Commit
 from rainer.model.position import Position
 
@@ -70,13 +70,23 @@ class Namespace:
         }
 
 
-def open_namespace(namespaces: dict[str, Namespace], name: str) -> Namespace:
-    """The namespace of that name, for writing; NamespaceNotFound or NamespaceClosed."""
+def known_namespace(namespaces: dict[str, Namespace], name: str) -> Namespace:
+    """The namespace of that name; NamespaceNotFound."""
     found = namespaces.get(name)
     if found is None:
-        raise NamespaceNotFound(
-            f"there is no namespace {name!r}", hint=f"make it with `rainer namespace create {name}`"
-        )
+        raise unknown_namespace(name)
+    return found
+
+
+def unknown_namespace(name: str) -> NamespaceNotFound:
+    return NamespaceNotFound(
+        f"there is no namespace {names.shorten(name)}", hint="make it with `rainer namespace create`"
+    )
+
+
+def open_namespace(namespaces: dict[str, Namespace], name: str) -> Namespace:
+    """The namespace of that name, for writing; NamespaceNotFound or NamespaceClosed."""
+    found = known_namespace(namespaces, name)
     if found.is_closed:
         raise NamespaceClosed(f"namespace {name!r} is closed: it can be read, it takes no commits")
     return found

@@ -44,9 +44,19 @@ def _why_not_key(key: str) -> str:
     return "it holds a '/'" if bad == "/" else f"it holds U+{ord(bad):04X}"
 
 
+def may_begin_key(prefix: str) -> bool:
+    """Whether a key can begin with `prefix`; the empty text begins every key."""
+    return not prefix or _KEY.fullmatch(prefix) is not None
+
+
+def is_namespace(name: str) -> bool:
+    """Whether a namespace can be called so."""
+    return len(name) <= limits.NAMESPACE_CHARS_MAX and _NAMESPACE.fullmatch(name) is not None
+
+
 def check_namespace(name: str) -> str:
     """Return `name` if it is 1 to 64 of `a-z 0-9 . _ -` beginning with a letter; else InvalidError."""
-    if len(name) > limits.NAMESPACE_CHARS_MAX or not _NAMESPACE.fullmatch(name):
+    if not is_namespace(name):
         raise InvalidError(
             f"namespace {shorten(name)} is not allowed",
             hint="a namespace is 1 to 64 of a-z 0-9 . _ - and begins with a letter",

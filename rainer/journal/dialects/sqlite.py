@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from rainer.database.engine import WRITE
+from rainer.database.engine import writing
 from rainer.database.schema import heads
 from rainer.errors import RainerError
 from rainer.journal.dialects.core import SELECT_STATE, CoreSession, state_of
@@ -27,7 +27,7 @@ class SqliteSession(CoreSession):
     async def settle(self, plan: Plan) -> bool | None:
         try:
             await self.reset()
-            with self.engine.connect().execution_options(**{WRITE: True}) as connection:
+            with writing(self.engine) as connection:
                 now = state_of(connection.execute(SELECT_STATE).first())
         except (RainerError, sa.exc.SQLAlchemyError):
             return None
