@@ -21,6 +21,13 @@ Outcome = tuple[Row, ...] | RainerError
 """What becomes of a submission: its rows (new, or those of its first acceptance), or why it was refused."""
 
 
+class Stored(NamedTuple):
+    """A commit of the journal, without its payload, and whether its changeset begins with it."""
+
+    row: Row
+    is_first: bool
+
+
 class Submission(NamedTuple):
     """Drafts that are committed all or not at all; `commit_id` makes a repetition harmless."""
 
@@ -62,13 +69,14 @@ class Plan:
     after: State
     rows: list[Row] = field(default_factory=list)
     heads: dict[HeadKey, Row] = field(default_factory=dict)
+    accepted: dict[StoredKey, Stored] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: float = 0.0
     wanted: set[StoredKey] = field(default_factory=set)
     """Stored commits to look at before a repetition can be told from a conflict; then the group is judged again."""
 
 
-def judge(group: Sequence[Submission], known: Known, now_ms: int, stored: dict[StoredKey, Row | None]) -> Plan:
+def judge(group: Sequence[Submission], known: Known, now_ms: int, stored: dict[StoredKey, Stored | None]) -> Plan:
     """Judge every submission of a group in order; `known` must hold the heads of all keys in it."""
     assert known.state is not None
     plan = Plan(known.state, known.state._replace(recorded_ms=max(now_ms, known.state.recorded_ms)))
@@ -81,7 +89,7 @@ def judge(group: Sequence[Submission], known: Known, now_ms: int, stored: dict[S
 
 
 def _judge_one(
-    submission: Submission, known: Known, plan: Plan, stored: dict[StoredKey, Row | None], now_ms: int
+    submission: Submission, known: Known, plan: Plan, stored: dict[StoredKey, Stored | None], now_ms: int
 ) -> Outcome:
     spaces = [open_namespace(known.namespaces, d.namespace) for d in submission.drafts]
     conflicts = _conflicts(submission.drafts, spaces, known, plan)
@@ -108,7 +116,7 @@ def _conflicts(drafts: tuple[Draft, ...], spaces: list[Namespace], known: Known,
 
 
 def _repetition(
-    submission: Submission, spaces: list[Namespace], plan: Plan, stored: dict[StoredKey, Row | None]
+    submission: Submission, spaces: list[Namespace], plan: Plan, stored: dict[StoredKey, Stored | None]
 ) -> Outcome | None:
     """The first answer again if exactly this submission, by its id, stands in the journal already."""
     if submission.commit_id is None:
@@ -116,35 +124,37 @@ def _repetition(
     found = [
         _find(plan, stored, (space.id, d.key, d.version)) for d, space in zip(submission.drafts, spaces, strict=True)
     ]
-    same_id = [row for row in found if row is not None and row.commit_id == submission.commit_id]
+    same_id = [one for one in found if one is not None and one.row.commit_id == submission.commit_id]
     if not same_id:
         return None
-    pairs = zip(submission.drafts, found, strict=True)
-    if len(same_id) == len(found) and all(_same_content(d, row) for d, row in pairs):
-        return tuple(same_id)
-    first = same_id[0]
+    pairs = list(zip(submission.drafts, same_id, strict=False))
+    if len(same_id) == len(found) and _is_whole(same_id) and all(_same_content(d, one.row) for d, one in pairs):
+        return tuple(one.row._replace(payload=d.payload) for d, one in pairs)
+    first = same_id[0].row
     return CommitIdReused(
         f"commit id {submission.commit_id!r} stands in the journal for other content ({first.key!r} {first.version})",
         hint="give each new commit an id of its own",
     )
 
 
-def _find(plan: Plan, stored: dict[StoredKey, Row | None], at: StoredKey) -> Row | None:
-    if at in stored:
-        return stored[at]
-    head = plan.heads.get(at[:2])
-    if head is not None:  # accepted earlier in this very group, perhaps
-        for row in reversed(plan.rows):
-            if (row.namespace_id, row.key, row.version) == at:
-                return row
-    plan.wanted.add(at)
-    return None
+def _find(plan: Plan, stored: dict[StoredKey, Stored | None], at: StoredKey) -> Stored | None:
+    accepted = plan.accepted.get(at)  # earlier in this very group; the journal did not hold it when it was read
+    if accepted is None and at not in stored:
+        plan.wanted.add(at)
+    return accepted or stored.get(at)
 
 
-def _same_content(d: Draft, row: Row | None) -> bool:
+def _is_whole(found: list[Stored]) -> bool:
+    """Whether these are all the commits of one changeset, in whatever order."""
+    revisions = sorted((one.row.revision, one.is_first) for one in found)
+    changeset = found[0].row.changeset
+    begin = changeset - len(found) + 1
+    return revisions[0][1] and [revision for revision, _ in revisions] == list(range(begin, changeset + 1))
+
+
+def _same_content(d: Draft, row: Row) -> bool:
     return (
-        row is not None
-        and d.author == row.author
+        d.author == row.author
         and d.comment == row.comment
         and (d.mtime_ms is None or d.mtime_ms == row.mtime_ms)
         and chain.payload_sha256(d.payload) == row.payload_sha256
@@ -170,6 +180,8 @@ def _accept(submission: Submission, spaces: list[Namespace], plan: Plan, now_ms:
         )  # fmt: skip
         rows.append(row)
         plan.heads[space.id, d.key] = row
+        if submission.commit_id is not None:
+            plan.accepted[space.id, d.key, d.version] = Stored(row, is_first=len(rows) == 1)
     plan.rows += rows
     plan.after = State(lineage, revision, link, recorded_ms, tag)
     return tuple(rows)

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from rainer import limits
 from rainer.errors import OutcomeUnknown, RainerError
-from rainer.journal.group import HeadKey, Known, Plan, StoredKey, Submission, judge
-from rainer.journal.row import Namespace, Row, State
+from rainer.journal.group import HeadKey, Known, Plan, Stored, StoredKey, Submission, judge
+from rainer.journal.row import Namespace, State
 from rainer.model.times import now_ms
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Session(Protocol):
 
     async def read_heads(self, keys: Sequence[HeadKey]) -> dict[HeadKey, int]: ...
 
-    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Row]: ...
+    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Stored]: ...
 
     async def write(self, plan: Plan) -> None: ...
 
@@ -134,7 +134,7 @@ async def _judge(session: Session, known: Known, group: Sequence[Submission]) ->
         found = await session.read_heads(missing)
         known.heads.update({k: found.get(k, 0) for k in missing})
     now = now_ms()
-    stored: dict[StoredKey, Row | None] = {}
+    stored: dict[StoredKey, Stored | None] = {}
     plan = judge(group, known, now, stored)
     if plan.wanted:
         found_rows = await session.read_stored(plan.wanted)

@@ -8,14 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from rainer.database.engine import WRITE
+from rainer.database.engine import writing
 from rainer.database.failures import translated
 from rainer.database.schema import commits, heads, journal, namespaces
 from rainer.errors import UnavailableError
-from rainer.journal.group import HeadKey, Plan, StoredKey
+from rainer.journal.group import HeadKey, Plan, Stored, StoredKey
 from rainer.journal.row import Namespace, Row, State
 
 _IN_MAX = 5_000
+_TUPLES_MAX = 1_000
 STATE_COLUMNS = (
     journal.c.lineage,
     journal.c.revision,
@@ -33,6 +34,11 @@ _MOVE = (
     .values(revision=sa.bindparam("r"), chain=sa.bindparam("h"), recorded_ms=sa.bindparam("t"))
 )
 _INSERT = sa.insert(commits)
+_before = commits.alias("before")
+_SELECT_STORED = sa.select(
+    *(sa.null().label("payload") if c.name == "payload" else c for c in commits.c), _before.c.changeset
+).select_from(commits.outerjoin(_before, _before.c.revision == commits.c.revision - 1))
+_STORED_AT = sa.tuple_(commits.c.namespace_id, commits.c.key, commits.c.version)
 
 
 def state_of(found: Any) -> State:
@@ -68,7 +74,7 @@ class CoreSession:
 
     async def begin(self) -> State:
         with translated():
-            self._connection = self.engine.connect().execution_options(**{WRITE: True})
+            self._connection = writing(self.engine)
             return state_of(self.connection.execute(self.lock).first())
 
     async def read_state(self) -> State:
@@ -89,18 +95,15 @@ class CoreSession:
                 found.update({(space, key): version for key, version in self.connection.execute(query)})
         return found
 
-    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Row]:
-        found: dict[StoredKey, Row] = {}
-        query = sa.select(commits).where(
-            commits.c.namespace_id == sa.bindparam("n"),
-            commits.c.key == sa.bindparam("k"),
-            commits.c.version == sa.bindparam("v"),
-        )
+    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Stored]:
+        found: dict[StoredKey, Stored] = {}
+        wanted = list(keys)
         with translated():
-            for at in keys:
-                row = self.connection.execute(query, dict(zip("nkv", at, strict=True))).first()
-                if row is not None:
-                    found[at] = Row(*row)
+            for start in range(0, len(wanted), _TUPLES_MAX):
+                chosen = _STORED_AT.in_(wanted[start : start + _TUPLES_MAX])
+                for *columns, changeset_before in self.connection.execute(_SELECT_STORED.where(chosen)):
+                    row = Row(*columns)
+                    found[row[1:4]] = Stored(row, changeset_before != row.changeset)
         return found
 
     async def write(self, plan: Plan) -> None:

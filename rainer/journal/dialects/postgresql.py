@@ -19,7 +19,7 @@ from rainer.database.engine import CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, postg
 from rainer.database.failures import translate
 from rainer.errors import CorruptError, InvalidError, OutcomeUnknown, RainerError, UnavailableError
 from rainer.journal.dialects.core import namespaces_of, state_of
-from rainer.journal.group import HeadKey, Plan, StoredKey
+from rainer.journal.group import HeadKey, Plan, Stored, StoredKey
 from rainer.journal.row import Namespace, Row, State
 
 CHANNEL = "rainer"
@@ -32,8 +32,10 @@ _READ_HEADS = (
     " JOIN heads h ON h.namespace_id = u.n AND h.key = u.k"
 )
 _READ_STORED = (
-    f"SELECT {', '.join('c.' + f for f in Row._fields)} FROM unnest($1::int[], $2::text[], $3::int[]) AS u(n, k, v)"
+    f"SELECT {', '.join('NULL' if f == 'payload' else 'c.' + f for f in Row._fields)}, before.changeset"
+    " FROM unnest($1::int[], $2::text[], $3::int[]) AS u(n, k, v)"
     " JOIN commits c ON c.namespace_id = u.n AND c.key = u.k AND c.version = u.v"
+    " LEFT JOIN commits before ON before.revision = c.revision - 1"
 )
 _ROWS = (
     "unnest($5::bigint[], $6::int[], $7::text[], $8::int[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],"
@@ -126,11 +128,12 @@ class PostgresqlSession:
             rows = await c.fetch(_READ_HEADS, [k[0] for k in keys], [k[1] for k in keys])
         return {(n, k): version for n, k, version in rows}
 
-    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Row]:
+    async def read_stored(self, keys: Iterable[StoredKey]) -> dict[StoredKey, Stored]:
         with _translated():
             c = await self._open()
             rows = await c.fetch(_READ_STORED, *map(list, zip(*keys, strict=True)))
-        return {(r[1], r[2], r[3]): Row(*r) for r in rows}
+        found = ((Row(*columns), changeset_before) for *columns, changeset_before in rows)
+        return {row[1:4]: Stored(row, changeset_before != row.changeset) for row, changeset_before in found}
 
     async def write(self, plan: Plan) -> None:
         with _translated():
