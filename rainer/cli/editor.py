@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -17,6 +18,7 @@ from rainer.cli.terminal import is_terminal
 from rainer.errors import InvalidError
 
 _NOT_FOUND: Final = 127
+_SHELL: Final = re.compile(r"[|&;<>()$`*?\[\]#~=%!{}\n]")
 _CHOOSE: Final = "choose one with VISUAL, EDITOR or --editor"
 
 
@@ -29,17 +31,15 @@ class EditorFailed(InvalidError):
 def edit_file(editor: str, path: Path) -> None:
     """Run the editor on the file and wait for its end; EditorFailed if it does not end well.
 
-    `editor` may have arguments, such as `code --wait`, and is read by the shell, as git does.
+    `editor` may have arguments, such as `code --wait`; what needs a shell gets one.
     """
-    if os.name == "posix":
-        command = ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
-    else:
-        command = [*shlex.split(editor, posix=False), str(path)]
     # An editor draws on stdout: where that is a file or a pipe, it gets the terminal that stderr is.
     stdout = None if is_terminal(sys.stdout) or not is_terminal(sys.stderr) else sys.stderr
     try:
         with _interrupts_left_to_the_editor():
-            code = subprocess.run(command, stdout=stdout, check=False).returncode
+            code = subprocess.run(_command(editor, path), stdout=stdout, check=False).returncode
+    except FileNotFoundError:
+        code = _NOT_FOUND
     except OSError as e:
         raise EditorFailed(f"editor {editor!r} cannot be run: {e.strerror}", hint=_CHOOSE) from None
     ended_by = _signal(code)
@@ -50,6 +50,16 @@ def edit_file(editor: str, path: Path) -> None:
     if code:
         how = f"was ended by {ended_by.name}" if ended_by else f"ended with exit code {code}"
         raise EditorFailed(f"editor {editor!r} {how}")
+
+
+def _command(editor: str, path: Path) -> list[str]:
+    """The program and its arguments; through the shell only if need be, for some shells die of the editor's ^C."""
+    if os.name != "posix":
+        return [*shlex.split(editor, posix=False), str(path)]
+    with suppress(ValueError):
+        if not _SHELL.search(editor):
+            return [*shlex.split(editor), str(path)]
+    return ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
 
 
 def _signal(code: int) -> signal.Signals | None:

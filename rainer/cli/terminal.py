@@ -156,13 +156,20 @@ def _start_pager(command: str) -> subprocess.Popen[str] | None:
         words = shlex.split(command)
     except ValueError:
         words = []
-    if not words or words == ["cat"] or shutil.which(words[0]) is None:
+    if not words or words == ["cat"] or shutil.which(words[0]) is None or _is_dumb():
         return None
     # A pager that was chosen without options still has to let colours through and to leave at the end of a short text.
     environment = child_environment(LESS="FRX", LV="-c")
     return subprocess.Popen(
         command, shell=True, stdin=subprocess.PIPE, env=environment, text=True, encoding="utf-8", errors="replace"
     )
+
+
+def _is_dumb() -> bool:
+    """Whether the terminal can do no more than print, as inside an editor's shell; there less first wants a key."""
+    from rich.console import Console
+
+    return Console(force_terminal=True).is_dumb_terminal
 
 
 def _wait(program: subprocess.Popen[str]) -> None:
