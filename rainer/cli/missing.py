@@ -1,11 +1,16 @@
-"""Commands that need the server's libraries say how to install them, instead of failing at an import."""
+"""What a command needs and may not find: the server's libraries, a journal in the database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rainer.errors import MissingExtra
+from rainer.errors import MissingExtra, NotFoundError
+from rainer.settings import BY_NAME
+
+if TYPE_CHECKING:
+    from rainer.cli.invocation import Invocation
 
 
 @contextmanager
@@ -21,3 +26,12 @@ def needs_server() -> Iterator[None]:
             f"this command needs the server's libraries, and {missing} is not installed",
             hint="pip install 'rainer[server]'   (or rainer[server,postgresql], rainer[server,mysql])",
         ) from None
+
+
+def need_journal(run: Invocation) -> None:
+    """Raise NotFoundError where the database holds no journal: opening one would make it, and call it whole."""
+    from rainer.database import migrate
+
+    if migrate.check(run.settings.database).current is None:
+        where = BY_NAME["database"].show(run.settings.database)
+        raise NotFoundError(f"there is no journal in {where}", hint="name the database with --database")

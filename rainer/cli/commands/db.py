@@ -9,7 +9,7 @@ import click
 from rainer.cli import exit_codes, records
 from rainer.cli.asking import confirm
 from rainer.cli.invocation import Invocation
-from rainer.cli.missing import needs_server
+from rainer.cli.missing import need_journal, needs_server
 from rainer.cli.options import database_flags, json_option, yes_option
 from rainer.settings import BY_NAME
 
@@ -61,10 +61,11 @@ def adopt(run: Invocation, yes: bool, as_json: bool) -> None:
     Every cache, feed and mirror then reloads instead of taking the restored journal for the one it knew.
     """
     with needs_server():
-        from rainer.journal import adopt as adopting
+        from rainer.journal import administration
+    need_journal(run)
     if not yes:
         confirm(f"Begin a new lineage in {_shown(run)}? Everyone who follows this journal reloads.")
-    position = adopting.adopt(run.settings.database)
+    position = administration.adopt(run.settings.database)
     if as_json:
         records.print_record(run.out, {"position": str(position), "lineage": position.lineage})
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +25,6 @@ def command(run: Invocation) -> None:
     """
     with needs_server():
         from rainer.api import serve
-    _make_data_folder(run)
     serve.run(_options(run), on_ready=lambda url, faults: _say_ready(run, url, faults))
 
 
@@ -46,12 +44,6 @@ def _options(run: Invocation) -> ServeOptions:
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
         service=ServiceOptions(body_timeout_s=values.body_timeout_s),
     )
-
-
-def _make_data_folder(run: Invocation) -> None:
-    """Only where the default database goes there: a folder somebody named for another database is his affair."""
-    if run.settings.origins["database"] == "default":
-        Path(run.settings.data_dir).mkdir(parents=True, exist_ok=True)
 
 
 def _say_ready(run: Invocation, url: str, faults: list[str]) -> None:

@@ -26,4 +26,10 @@ def command(run: Invocation, as_json: bool) -> None:
     rows = {"url": run.client.url} | {name: value for name, value in status.items() if name not in ("chain",)}
     width = max(map(len, [*rows, "position"])) + 2
     for name, value in [*rows.items(), ("position", position)]:
-        run.out.line((name.ljust(width), "quiet"), str(value))
+        run.out.line((name.ljust(width), "quiet"), _text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(str, value)) or "none"
+    return str(value)

@@ -8,7 +8,7 @@ import click
 
 from rainer.cli import exit_codes, records
 from rainer.cli.invocation import Invocation
-from rainer.cli.missing import needs_server
+from rainer.cli.missing import need_journal, needs_server
 from rainer.cli.options import POSITION, database_flags, json_option
 from rainer.cli.progress import progress_bar
 
@@ -31,6 +31,7 @@ def command(ctx: click.Context, expect: Position | None, as_json: bool) -> None:
     run: Invocation = ctx.obj
     with needs_server():
         from rainer.journal import Journal
+    need_journal(run)
     with Journal(run.settings.database) as journal, progress_bar(run.talk, "Verifying") as progress:
         outcome = journal.verify(expect=expect, progress=progress)
     if as_json:
