@@ -39,6 +39,7 @@ async def read_namespace(request: Request) -> Response:
 async def create_namespace(request: Request) -> Response:
     """`POST /-/namespaces`: 201 if new, 200 if the very same existed, 409 if it has other rules."""
     service = service_of(request)
+    asking.check_length(request.scope["headers"], _BODY_BYTES_MAX, "this call")
     raw = await asking.read_body(request.receive, _BODY_BYTES_MAX, "this call", service.options.body_timeout_s)
     body = json_object(raw)
     no_strangers(body, {"name", "format", "payload_bytes_max"}, "a namespace")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
@@ -72,10 +72,14 @@ def raw_segments(scope: Any) -> list[bytes]:
 
 
 def draft_from(
-    namespace: str, key: str, version: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    namespace: str, key: str, version: int, headers: Collection[tuple[bytes, bytes]], body: bytes
 ) -> tuple[Draft, str | None]:
     """The commit that a POST asks for, and its commit id; the ancestor's refusals in the ancestor's words."""
-    given = {name: decode_text(value) for name, value in headers if name[:9] == b"x-rainer-"}
+    _check_whole(headers, body)
+    ours = [(name, value) for name, value in headers if name[:9] == b"x-rainer-"]
+    given = {name: decode_text(value.rstrip(b" \t")) for name, value in ours}  # the parser strips the other end
+    if len(given) != len(ours):
+        _refuse_twice([name for name, _ in ours])
     _check_repeated(given, key, version)
     author = given.get(b"x-rainer-author")
     if not author:
@@ -92,6 +96,22 @@ def draft_from(
         ),
         None if commit_id is None else names.check_commit_id(commit_id),
     )  # fmt: skip
+
+
+def _check_whole(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    """Hold a body to what was announced: a server that loses one, as some do on an upgrade, must not empty a commit."""
+    upgraded = False
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) != len(body):
+            raise InvalidError(f"the body has {len(body)} bytes, its Content-Length says {int(value)}")
+        upgraded = upgraded or name == b"upgrade"
+    if upgraded and not body and any(name == b"transfer-encoding" for name, _ in headers):
+        raise InvalidError("the body was lost on the way", hint="send the commit without an Upgrade header")
+
+
+def _refuse_twice(given: list[bytes]) -> NoReturn:
+    name = max(given, key=given.count).decode("latin-1").title()
+    raise InvalidError(f"the header {name} came twice", hint="which of the two is meant cannot be told")
 
 
 def _check_repeated(given: dict[bytes, str], key: str, version: int) -> None:
@@ -127,9 +147,10 @@ def _too_large(size: int, bytes_max: int, what: str) -> TooLargeError:
     return TooLargeError(f"the body has {size} bytes or more, over the {bytes_max} that {what} takes", limit=bytes_max)
 
 
-async def read_body(receive: Any, bytes_max: int, what: str, timeout_s: float, begun: bytes = b"") -> bytes:
-    """The rest of a request's body after `begun`, refused as soon as it is too long or too slow."""
-    parts, size = [begun], len(begun)
+async def read_body(receive: Any, bytes_max: int, what: str, timeout_s: float) -> bytes:
+    """A request's body, refused as soon as it is too long or too slow."""
+    parts: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(timeout_s):
             while True:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from rainer import limits
 from rainer.api import asking
-from rainer.api.answers import REVISION, MetaForm
+from rainer.api.answers import LINEAGE, REVISION, MetaForm, RawHeaders
 from rainer.api.problems import changeset_conflict
 from rainer.api.reading import service_of, with_headers
 from rainer.errors import InvalidError, RainerError, TooLargeError, VersionConflict
@@ -37,8 +37,8 @@ async def post_changeset(request: Request) -> Response:
         for row, d in zip(rows, submission.drafts, strict=True)
     ]  # fmt: skip
     body = {"revision": rows[-1].revision, "commits": metas}
-    revision = b"%d" % rows[-1].revision
-    return with_headers(Response(orjson.dumps(body), media_type="application/json"), [(REVISION, revision)])
+    headers: RawHeaders = [(REVISION, b"%d" % rows[-1].revision), (LINEAGE, service.lineage.encode())]
+    return with_headers(Response(orjson.dumps(body), media_type="application/json"), headers)
 
 
 async def read_changeset(request: Request, timeout_s: float) -> Submission:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from rainer.api import asking
-from rainer.api.answers import ANCESTOR, COMMIT_REVISION, REVISION, answer_of, matches, state_headers
+from rainer.api.answers import ANCESTOR, COMMIT_REVISION, LINEAGE, REVISION, answer_of, matches, state_headers
 from rainer.api.problems import answer_error, problem
 from rainer.errors import NotFoundError, RainerError, UnavailableError
 from rainer.journal.group import Submission
@@ -66,14 +66,9 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     version = names.parse_version(asking.segment(segments[2]))
     headers = scope["headers"]
     space = await service.namespace_for_writing(namespace)
-    asking.check_length(headers, space.payload_bytes_max, f"namespace {namespace!r}")
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    body = message.get("body", b"")
-    if message.get("more_body") or len(body) > space.payload_bytes_max:
-        limit, what = space.payload_bytes_max, f"namespace {namespace!r}"
-        body = await asking.read_body(receive, limit, what, service.options.body_timeout_s, body)
+    limit, what = space.payload_bytes_max, f"namespace {namespace!r}"
+    asking.check_length(headers, limit, what)
+    body = await asking.read_body(receive, limit, what, service.options.body_timeout_s)
     draft, commit_id = asking.draft_from(namespace, key, version, headers, body)
     (row,) = await service.commit(Submission((draft,), commit_id))
     answer = orjson.dumps(ANCESTOR.meta(row._replace(payload=None)))
@@ -83,6 +78,7 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
         (b"Content-Length", b"%d" % len(answer)),
         (COMMIT_REVISION, revision),
         (REVISION, revision),
+        (LINEAGE, service.lineage.encode()),
     ]
 
 

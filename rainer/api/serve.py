@@ -139,7 +139,7 @@ def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
         factory=True,
         workers=options.workers,
         loop="auto",
-        http=PatientProtocol,
+        http=partial(PatientProtocol, timeout_s=options.service.body_timeout_s),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=log_settings(options.log_format, options.log_level),

@@ -114,6 +114,12 @@ class Service:
             check_payload(await self.namespace_for_writing(d.namespace), d.key, d.payload)
         return await self.live.commit(submission)
 
+    @property
+    def lineage(self) -> str:
+        """The lineage that a commit just made belongs to; never asks the database, for the commit stands by now."""
+        state = self.live.committer.known.state or self.live.heads.memory.state
+        return "" if state is None else state.lineage
+
     async def status(self) -> dict[str, Any]:
         """Where the journal stands and what serves it."""
         from rainer import __version__
