@@ -40,7 +40,7 @@ _CHOICES: Final = {
 
 
 class Edit:
-    """One edit of one key. `message` None asks for the comment; `yes` asks nothing, and so goes back to no editor."""
+    """One edit of one key, begun at the commit `base` (None: a new key); with `yes` it asks nothing."""
 
     def __init__(self, run: Invocation, key: str, base: Commit | None, work: WorkFile, *, yes: bool) -> None:
         self._run = run

@@ -106,7 +106,7 @@ def _settings_flag(row: Setting, hidden: bool) -> Callable[[F], F]:
             invocation.flags[row.name] = value
 
     default = "" if callable(row.default) or row.default is None else f"{row.show(row.default)}; "
-    words = f"{row.help}  [{default}{row.environment}]"
+    words = f"{row.help}  [{default}{', '.join((row.environment, *row.aliases))}]"
     is_switch = row.kind.choices == () and row.kind.label == "yes|no"
     how: dict[str, Any] = {"is_flag": True, "default": None} if is_switch else {"type": _SettingType(row)}
     return click.option(row.flag, row.name, help=words, callback=keep, expose_value=False, hidden=hidden, **how)

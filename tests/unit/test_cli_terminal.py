@@ -93,7 +93,7 @@ def test_every_style_can_be_rendered(monkeypatch: pytest.MonkeyPatch, style: str
 
 
 def test_a_pager_gets_the_text_of_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", Tty())
     page = tmp_path / "page"
     with paged(f"cat > {page}") as out:
@@ -102,6 +102,7 @@ def test_a_pager_gets_the_text_of_a_terminal(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_a_pager_that_is_left_early_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", Tty())
     made = []
     with paged("head -n 1 > /dev/null") as out:
@@ -111,8 +112,12 @@ def test_a_pager_that_is_left_early_is_no_error(monkeypatch: pytest.MonkeyPatch)
     assert len(made) < 100_000
 
 
-@pytest.mark.parametrize("pager", ["no-such-program-anywhere", "cat", "", "unbalanced '"])
-def test_without_a_pager_the_text_goes_to_the_terminal(monkeypatch: pytest.MonkeyPatch, pager: str) -> None:
+@pytest.mark.parametrize(
+    ("pager", "term"),
+    [("no-such-program-anywhere", "xterm"), ("cat", "xterm"), ("", "xterm"), ("unbalanced '", "xterm"), ("wc", "dumb")],
+)
+def test_without_a_pager_the_text_goes_to_the_terminal(monkeypatch: pytest.MonkeyPatch, pager: str, term: str) -> None:
+    monkeypatch.setenv("TERM", term)
     stream = Tty()
     monkeypatch.setattr(sys, "stdout", stream)
     with paged(pager) as out:
