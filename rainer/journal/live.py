@@ -50,10 +50,9 @@ class LiveJournal:
             queue_items_max=options.queue_items_max, queue_bytes_max=options.queue_bytes_max,
         )  # fmt: skip
         self._closers: list[Any] = []
-        notified = dialect.name == "postgresql"
-        heads = self._open_postgresql() if notified else self._read_heads
+        heads = self._open_postgresql() if dialect.notifies else self._read_heads
         self.heads = HeadReads(HeadMemory(options.head_memory_bytes), heads, self._catch_up)
-        poll_s = _POLL_BESIDE_NOTIFICATIONS_S if notified else _POLL_S
+        poll_s = _POLL_BESIDE_NOTIFICATIONS_S if dialect.notifies else _POLL_S
         self.wakeup = Wakeup(self._read_state, poll_s)
 
     def _open_postgresql(self) -> Any:

@@ -12,7 +12,8 @@ RULES = ("ladder", "libraries", "dialects", "environment", "printing")
 # From the lowest rung up. A part imports only from rungs below its own, never from its siblings.
 LADDER = (
     ("errors", "limits"),
-    ("settings", "model"),
+    ("model",),
+    ("settings",),
     ("database",),
     ("journal", "zk", "store", "client"),
     ("publish", "mirror"),

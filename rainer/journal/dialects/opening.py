@@ -12,18 +12,19 @@ from rainer.journal.transact import Session
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a committer talks to one database: on the event loop, or in a thread of its own."""
+    """How a committer talks to one database: on the event loop or in a thread, and whether others' commits are told."""
 
     name: str
     in_thread: bool
     is_memory: bool
+    notifies: bool
 
 
 def dialect_of(engine: Engine) -> Dialect:
     """The dialect of an engine."""
     name = engine.dialect.name
     is_memory = name == "sqlite" and engine.url.database in (None, "", ":memory:")
-    return Dialect("memory" if is_memory else name, name != "postgresql", is_memory)
+    return Dialect("memory" if is_memory else name, name != "postgresql", is_memory, name == "postgresql")
 
 
 def open_session(engine: Engine) -> Session:
