@@ -7,6 +7,7 @@ fails: none of it can reach the committer's loop.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 from collections import deque
@@ -29,6 +30,7 @@ from rainer.journal.transact import Session, commit_group, drive
 
 log = logging.getLogger("rainer.journal")
 _QUICK_S = 1.0
+_LOOK = "look at the key before you commit again, or repeat it with the same commit id"
 
 
 @dataclass(slots=True)
@@ -43,10 +45,10 @@ class Counters:
 
 
 class _Waiting:
-    __slots__ = ("future", "payload_bytes", "submission")
+    __slots__ = ("future", "size", "submission")
 
-    def __init__(self, submission: Submission, future: asyncio.Future[tuple[Row, ...]], payload_bytes: int) -> None:
-        self.submission, self.future, self.payload_bytes = submission, future, payload_bytes
+    def __init__(self, submission: Submission, future: asyncio.Future[tuple[Row, ...]], size: int) -> None:
+        self.submission, self.future, self.size = submission, future, size
 
 
 class Committer:
@@ -87,16 +89,14 @@ class Committer:
         self._closing = True
         self._wake.set()
         if self._task is not None:
-            await self._task
-        close = getattr(self._session, "close", None)
-        if close is not None:
-            await close()
+            await asyncio.wait([self._task])
+        await self._session.close()
         if self._thread is not None:
             self._thread.shutdown()
 
     def submit(self, submission: Submission) -> asyncio.Future[tuple[Row, ...]]:
         """Queue a submission; the future brings its rows or its RainerError. OverloadedError when the queue is full."""
-        size = submission.payload_bytes
+        size = submission.size
         if self._closing:
             raise UnavailableError("the server is shutting down", hint="try another server")
         full = len(self._queue) >= self._items_max or (self._queue and self._queued_bytes + size > self._bytes_max)
@@ -112,14 +112,22 @@ class Committer:
         return future
 
     async def _run(self) -> None:
-        while True:
-            if not self._queue:
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            await self._commit(self._next_group())
+        group: list[_Waiting] = []
+        try:
+            while self._queue or not self._closing:
+                if self._queue:
+                    group = self._next_group()
+                    await self._commit(group)
+                else:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except asyncio.CancelledError:
+            # The loop is being torn down. Nobody may wait for ever for what nobody does any more.
+            self._closing = True
+            self._refuse(group, OutcomeUnknown("the server was ended in the middle of the commit", hint=_LOOK))
+            self._refuse(list(self._queue), UnavailableError("the server was ended before the commit"))
+            self._queue.clear()
+            raise
 
     def _next_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -127,11 +135,11 @@ class Committer:
         while self._queue:
             first = self._queue[0]
             commits += len(first.submission.drafts)
-            size += first.payload_bytes
+            size += first.size
             if group and (commits > limits.GROUP_COMMITS_MAX or size > limits.GROUP_BYTES_MAX):
                 break
             self._queue.popleft()
-            self._queued_bytes -= first.payload_bytes
+            self._queued_bytes -= first.size
             if not first.future.done():  # the caller went away while it waited: nothing was promised
                 group.append(first)
         return group
@@ -196,6 +204,9 @@ class Committer:
             log.exception("a listener failed; the commits stand")
 
     def _refuse(self, group: list[_Waiting], error: RainerError) -> None:
+        group = [waiting for waiting in group if not waiting.future.done()]
+        if not group:
+            return
         if isinstance(error, OutcomeUnknown):
             self.counters.unknown += len(group)
         else:
@@ -205,7 +216,10 @@ class Committer:
         if isinstance(error, CorruptError):
             log.critical("the journal contradicts itself; run `rainer verify`")
         for waiting in group:
-            _settle(waiting, error)
+            # One error raised in many tasks would collect the tracebacks of all of them.
+            own = copy.copy(error)
+            own.__cause__ = error.__cause__
+            _settle(waiting, own)
 
 
 def _settle(waiting: _Waiting, outcome: Outcome) -> None:

@@ -35,8 +35,9 @@ class Submission(NamedTuple):
     commit_id: str | None
 
     @property
-    def payload_bytes(self) -> int:
-        return sum(len(d.payload) for d in self.drafts if d.payload is not None)
+    def size(self) -> int:
+        """About how many bytes wait for their commit with it."""
+        return sum(len(d.payload or b"") + len(d.comment) + len(d.author) + len(d.key) for d in self.drafts)
 
 
 @dataclass(slots=True)

@@ -44,11 +44,13 @@ class Session(Protocol):
     async def compare_and_set(self, plan: Plan) -> bool:
         """Write a plan in one round trip if the journal still stands at `plan.before`; False, nothing done, if not."""
 
-    async def settle(self, plan: Plan) -> bool | None:
-        """After a failed COMMIT: True if the plan stands, False if it does not and never will, None if unknown."""
+    async def hash_at(self, revision: int) -> bytes | None:
+        """The hash of the commit at a revision."""
 
     async def reset(self) -> None:
-        """Drop the connection; the next call makes a new one."""
+        """Let go of the connection and whatever was begun on it; the next call begins afresh."""
+
+    async def close(self) -> None: ...
 
 
 def drive(steps: Coroutine[Any, Any, T]) -> T:
@@ -115,7 +117,7 @@ async def _commit(session: Session, plan: Plan) -> None:
     try:
         await session.commit()
     except RainerError as failure:
-        stands = await session.settle(plan)
+        stands = await _settle(session, plan)
         if stands is None:
             raise OutcomeUnknown(
                 f"the database did not say whether the commit was kept: {failure}",
@@ -123,6 +125,21 @@ async def _commit(session: Session, plan: Plan) -> None:
             ) from failure
         if not stands:
             raise
+
+
+async def _settle(session: Session, plan: Plan) -> bool | None:
+    """After a failed COMMIT: True if the plan stands, False if it does not and never will, None if nobody can tell.
+
+    Our transaction had the journal row's lock. Whoever gets that lock knows that the transaction is over.
+    """
+    try:
+        await session.reset()
+        await session.begin()
+        found = await session.hash_at(plan.after.revision)
+        await session.rollback()
+    except RainerError:
+        return None
+    return found == plan.after.chain
 
 
 async def _judge(session: Session, known: Known, group: Sequence[Submission]) -> Plan:

@@ -107,7 +107,7 @@ class CoreSession:
         return found
 
     async def write(self, plan: Plan) -> None:
-        with translated():
+        with translated(writing=True):
             self.insert_commits(plan.rows)
             moved = [
                 {"namespace_id": n, "key": k, "version": r.version, "revision": r.revision, "is_empty": r.is_empty}
@@ -133,13 +133,18 @@ class CoreSession:
     async def compare_and_set(self, plan: Plan) -> bool:
         raise AssertionError("only for sessions that say has_compare_and_set")
 
-    async def settle(self, plan: Plan) -> bool | None:
-        return None
+    async def hash_at(self, revision: int) -> bytes | None:
+        with translated():
+            found = self.connection.execute(sa.select(commits.c.hash).where(commits.c.revision == revision)).scalar()
+        return None if found is None else bytes(found)
 
     async def reset(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._close()
+        # Back to the pool, which rolls back, and drops it where that fails. A database in memory ends with its
+        # connection: it must never be dropped for less.
+        self._close()
+
+    async def close(self) -> None:
+        self._close()
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None

@@ -6,7 +6,6 @@ so either all of the group is kept or nothing is.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -37,6 +36,7 @@ _READ_STORED = (
     " JOIN commits c ON c.namespace_id = u.n AND c.key = u.k AND c.version = u.v"
     " LEFT JOIN commits before ON before.revision = c.revision - 1"
 )
+_READ_HASH = "SELECT hash FROM commits WHERE revision = $1"
 _ROWS = (
     "unnest($5::bigint[], $6::int[], $7::text[], $8::int[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],"
     " $13::bool[], $14::bytea[], $15::bytea[], $16::text[], $17::bigint[], $18::bytea[])"
@@ -78,7 +78,7 @@ def translate_asyncpg(error: Exception) -> RainerError:
     """The RainerError of a failure that asyncpg raised outside COMMIT."""
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return CorruptError(f"the journal contradicts itself: {error}", hint="run `rainer verify`")
-    if isinstance(error, asyncpg.DataError | ValueError):
+    if isinstance(error, asyncpg.DataError | asyncpg.ProgramLimitExceededError | ValueError):
         return InvalidError(f"PostgreSQL refuses this value: {error}")
     return translate(error)
 
@@ -153,19 +153,19 @@ class PostgresqlSession:
         guard = (before.lineage, before.revision, before.chain, before.namespaces_tag)
         try:
             return bool(await c.fetch(_COMPARE_AND_SET, *_arguments(plan), *guard))
-        except asyncpg.PostgresConnectionError as e:
-            raise _unknown(e) from e
+        except ValueError as e:  # refused before it was sent
+            raise translate_asyncpg(e) from e
         except asyncpg.PostgresError as e:
-            if c.is_closed():  # the server went away in the middle (57P01 and the like)
+            if c.is_closed() or _ends_session(e):
                 raise _unknown(e) from e
             raise translate_asyncpg(e) from e
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncio.CancelledError) as e:
+        except Exception as e:
             raise _unknown(e) from e
-        except ValueError as e:
-            raise translate_asyncpg(e) from e
 
-    async def settle(self, plan: Plan) -> bool | None:
-        return None
+    async def hash_at(self, revision: int) -> bytes | None:
+        with _translated():
+            found: bytes | None = await self._connection.fetchval(_READ_HASH, revision)
+            return found
 
     async def reset(self) -> None:
         connection, self._connection = self._connection, None
@@ -177,6 +177,13 @@ class PostgresqlSession:
         if connection is not None and not connection.is_closed():
             with contextlib.suppress(Exception):
                 await connection.close(timeout=2)
+
+
+def _ends_session(error: asyncpg.PostgresError) -> bool:
+    """An ERROR undid its statement; whoever is thrown out (FATAL) may have been so after the commit."""
+    return getattr(error, "severity_en", None) not in ("ERROR", None) or isinstance(
+        error, asyncpg.PostgresConnectionError
+    )
 
 
 def _unknown(error: BaseException) -> OutcomeUnknown:

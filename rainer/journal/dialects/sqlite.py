@@ -5,11 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from rainer.database.engine import writing
 from rainer.database.schema import heads
-from rainer.errors import RainerError
-from rainer.journal.dialects.core import SELECT_STATE, CoreSession, state_of
-from rainer.journal.group import Plan
+from rainer.journal.dialects.core import CoreSession
 
 _insert = insert(heads)
 _UPSERT = _insert.on_conflict_do_update(
@@ -19,21 +16,8 @@ _UPSERT = _insert.on_conflict_do_update(
 
 
 class SqliteSession(CoreSession):
-    """A failed COMMIT is never in doubt here: nobody but us could still be finishing it."""
-
     def upsert_heads(self) -> sa.Insert:
         return _UPSERT
-
-    async def settle(self, plan: Plan) -> bool | None:
-        try:
-            await self.reset()
-            with writing(self.engine) as connection:
-                now = state_of(connection.execute(SELECT_STATE).first())
-        except (RainerError, sa.exc.SQLAlchemyError):
-            return None
-        if now.position == plan.after.position:
-            return True
-        return False if now.position == plan.before.position else None
 
 
 def durability_faults(connection: sa.Connection) -> list[str]:
