@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from rainer import limits
 from rainer.api import asking
-from rainer.api.changesets import json_object, no_strangers
+from rainer.api.changesets import json_object, no_strangers, show
 from rainer.api.reading import service_of
 from rainer.errors import InvalidError
 from rainer.journal import administration
@@ -46,7 +46,7 @@ async def create_namespace(request: Request) -> Response:
     name, form = _text(body, "name", ""), _text(body, "format", "any")
     size = body.get("payload_bytes_max", limits.PAYLOAD_BYTES_DEFAULT)
     if not isinstance(size, int) or isinstance(size, bool):
-        raise InvalidError(f"payload_bytes_max is {names.shorten(repr(size))}, not a whole number")
+        raise InvalidError(f"payload_bytes_max is {show(size)}, not a whole number")
     made, is_new = await service.live.in_thread(
         administration.create_namespace, service.journal.engine, name, form, size
     )
@@ -56,7 +56,7 @@ async def create_namespace(request: Request) -> Response:
 def _text(body: dict[str, Any], name: str, default: str) -> str:
     value = body.get(name, default)
     if not isinstance(value, str):
-        raise InvalidError(f"{name} is {names.shorten(repr(value))}, not text")
+        raise InvalidError(f"{name} is {show(value)}, not text")
     return value
 
 

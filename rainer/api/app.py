@@ -168,6 +168,8 @@ def _raw_path(scope: Any) -> str:
 
 async def _on_rainer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RainerError)
+    if asking.raw_segments(request.scope)[0] == _OURS:
+        return problem(error)
     return answer_error(error, hot.accept_of(request.scope))
 
 

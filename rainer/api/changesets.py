@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
@@ -15,21 +18,25 @@ from rainer.api import asking
 from rainer.api.answers import LINEAGE, REVISION, MetaForm, RawHeaders
 from rainer.api.problems import changeset_conflict
 from rainer.api.reading import service_of, with_headers
-from rainer.errors import InvalidError, RainerError, TooLargeError, VersionConflict
+from rainer.errors import DeniedError, InvalidError, NotFoundError, TooLargeError, VersionConflict
 from rainer.journal.group import Submission
 from rainer.model import names, times
 from rainer.model.commit import Draft
 
 _MEMBERS = {"namespace", "key", "version", "payload_utf8", "payload_base64", "empty", "author", "comment", "mtime"}
 _FORM = MetaForm(revisions=True)
+_SHOWN_CHARS_MAX: Final = 60
 
 
 async def post_changeset(request: Request) -> Response:
     """`POST /-/changesets`: commit all of it, or nothing with every conflict named."""
     service = service_of(request)
     submission = await read_changeset(request, service.options.body_timeout_s)
+    for i, d in enumerate(submission.drafts):
+        with _at(i):
+            await service.check(d)
     try:
-        rows = await service.commit(submission)
+        rows = await service.live.commit(submission)
     except VersionConflict as e:
         return changeset_conflict(e)
     metas = [
@@ -73,10 +80,16 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _numbered(changeset: dict[str, Any], commit: Any, index: int) -> Draft:
-    """One commit of a changeset; whatever is wrong with it is said with its place."""
-    try:
+    with _at(index):
         return _draft(changeset, commit)
-    except RainerError as e:
+
+
+@contextlib.contextmanager
+def _at(index: int) -> Iterator[None]:
+    """Whatever is wrong with a commit is said with its place."""
+    try:
+        yield
+    except (InvalidError, NotFoundError, DeniedError) as e:
         raise type(e)(f"commits[{index}]: {e.message}", hint=e.hint, **e.details) from None
 
 
@@ -88,7 +101,7 @@ def _draft(changeset: dict[str, Any], commit: Any) -> Draft:
     return Draft(
         _text(commit, {}, "namespace", names.DEFAULT_NAMESPACE),
         _text(commit, {}, "key", ""),
-        names.check_version(commit.get("version")),
+        _version(commit),
         _payload(commit),
         _text(commit, changeset, "author", ""),
         _text(commit, changeset, "comment", ""),
@@ -104,10 +117,25 @@ def no_strangers(body: dict[str, Any], known: set[str], what: str) -> None:
         )
 
 
+def _version(commit: dict[str, Any]) -> int:
+    if "version" not in commit:
+        raise InvalidError("needs a version", hint="the head's plus one; 1 for a new key")
+    version: Any = commit["version"]
+    if isinstance(version, int) and not isinstance(version, bool):
+        return names.check_version(version)
+    raise InvalidError(f"version is {show(version)}, not a whole number")
+
+
+def show(value: object) -> str:
+    """A value in an error, as its sender wrote it."""
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN_CHARS_MAX else f"{text[:_SHOWN_CHARS_MAX]}…"
+
+
 def _text(commit: dict[str, Any], changeset: dict[str, Any], name: str, default: str) -> str:
     value = commit.get(name, changeset.get(name, default))
     if not isinstance(value, str):
-        raise InvalidError(f"{name} is {names.shorten(repr(value))}, not text")
+        raise InvalidError(f"{name} is {show(value)}, not text")
     return value
 
 
@@ -121,10 +149,10 @@ def _payload(commit: dict[str, Any]) -> bytes | None:
     value = commit[given[0]]
     if given[0] == "empty":
         if value is not True:
-            raise InvalidError(f"empty is {names.shorten(repr(value))}, not true or false")
+            raise InvalidError(f"empty is {show(value)}, not true or false")
         return None
     if not isinstance(value, str):
-        raise InvalidError(f"{given[0]} is {names.shorten(repr(value))}, not text")
+        raise InvalidError(f"{given[0]} is {show(value)}, not text")
     return value.encode() if given[0] == "payload_utf8" else _from_base64(value)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rainer import limits
 from rainer.errors import UnavailableError
@@ -16,10 +16,12 @@ from rainer.journal.journal import check_payload
 from rainer.journal.reads import Reads
 from rainer.journal.row import Row, open_namespace
 from rainer.model import names
+from rainer.model.commit import Draft
 from rainer.service.commit_log import CommitLog
 from rainer.service.figures import Figures
 
 log = logging.getLogger("rainer.service")
+_PARSE_BYTES_MAX: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,18 @@ class Service:
             known = self.live.heads.memory.namespaces
         return open_namespace(known, name)
 
+    async def check(self, d: Draft) -> None:
+        """Hold a draft to its namespace's rules; a long payload is parsed beside the loop, which goes on meanwhile."""
+        space = await self.namespace_for_writing(d.namespace)
+        if space.format != "any" and len(d.payload or b"") > _PARSE_BYTES_MAX:
+            await self.live.in_thread(check_payload, space, d.key, d.payload)
+        else:
+            check_payload(space, d.key, d.payload)
+
     async def commit(self, submission: Submission) -> tuple[Row, ...]:
-        """Check a submission against its namespaces' rules and commit it."""
+        """Check a submission and commit it."""
         for d in submission.drafts:
-            check_payload(await self.namespace_for_writing(d.namespace), d.key, d.payload)
+            await self.check(d)
         return await self.live.commit(submission)
 
     @property

@@ -202,6 +202,24 @@ def test_a_client_that_waits_for_a_slow_answer_is_not_given_up(impatient: Rainer
         assert wire.ask("GET", f"/-/changes?since={position}&wait=2").status == 200
 
 
+def test_a_payload_that_takes_long_to_parse_holds_up_nobody(served: RainerServer) -> None:
+    made = ask(
+        served.url, "POST", "/-/namespaces", {}, b'{"name": "settings", "format": "toml", "payload_bytes_max": 8000000}'
+    )
+    assert made.status == 201
+    toml = b"".join(b"[table-%d]\nvalues = [1, 2, %d]\n" % (n, n) for n in range(160_000))
+    with Wire(served.url) as slow, Wire(served.url) as quick:
+        slow.send(request("POST", "/settings/large/1", POST, toml))
+        longest = 0.0
+        while not _has_answer(slow):
+            begun = time.monotonic()
+            assert quick.ask("GET", "/-/healthz").status == 200
+            longest = max(longest, time.monotonic() - begun)
+        slow.socket.settimeout(20)
+        assert slow.answer().status == 200
+    assert longest < 0.5
+
+
 # Not wanted, or not there
 
 
