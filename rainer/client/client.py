@@ -144,9 +144,15 @@ class Client:
 
         Raises NotFoundError for a key that never existed.
         """
+        return list(self.iter_log(key, limit=limit, payloads=payloads))
+
+    def iter_log(
+        self, key: str, *, before: int | None = None, limit: int | None = None, payloads: bool = True
+    ) -> Iterator[Commit]:
+        """The same, from below version `before`, a page at a time: for histories that should not stand in memory."""
         if limit is not None and limit < 0:
             raise InvalidError(f"limit {limit} is negative")
-        return list(self._reader.log(key, limit, payloads))
+        return self._reader.log(key, limit, payloads, before)
 
     # Committing.
 

@@ -86,16 +86,16 @@ class Reader:
             if key.startswith(prefix):
                 yield commit_of_meta(answer, meta, self.address.namespace)
 
-    def log(self, key: str, limit: int | None, payloads: bool) -> Iterator[Commit]:
+    def log(self, key: str, limit: int | None, payloads: bool, before: int | None = None) -> Iterator[Commit]:
         """The commits of a key, newest first, at most `limit` of them."""
-        page, before, left = _Page(payloads), None, limit
+        page, left = _Page(payloads), limit
         while left is None or left > 0:
             count = page.count if left is None else min(page.count, left)
             query = {"limit": count, "before": before, "payload_base64": "yes" if payloads else None}
             path = with_query(self.address.key_path(key, "log"), query)
             answer = self.ask(path, _subject(key), accept_no_log=True)
             if answer.status != 200:
-                yield from self._walk(key, left, payloads)
+                yield from self._walk(key, left, payloads, before)
                 return
             body = json_object(answer)
             told = array_of(answer, body, "commits")
@@ -107,9 +107,9 @@ class Reader:
             before = commits[-1].version
             page.learn(len(commits), len(answer.body))
 
-    def _walk(self, key: str, limit: int | None, payloads: bool) -> Iterator[Commit]:
-        """The log of a server that has none: version by version, from the head down."""
-        head = self._one(key, None, payloads)
+    def _walk(self, key: str, limit: int | None, payloads: bool, before: int | None) -> Iterator[Commit]:
+        """The log of a server that has none: version by version, from the head, or from below `before`, down."""
+        head = self._one(key, None if before is None else before - 1, payloads)
         yield head
         lowest = 1 if limit is None else max(1, head.version - limit + 1)
         for version in range(head.version - 1, lowest - 1, -1):

@@ -56,6 +56,8 @@ class Writer:
             "X-Rainer-Author": author,
             "X-Rainer-Comment": comment,
             "X-Rainer-Commit-Id": commit_id,
+            # A payload that does not parse is then refused with line and column, not in the ancestor's bare sentence.
+            "Accept": "application/problem+json, */*",
         }
         if made.payload is None:
             headers["X-Rainer-Empty"] = "Yes"

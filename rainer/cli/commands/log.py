@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import click
@@ -51,13 +51,14 @@ def _history(
     run: Invocation, key: str, version: int | None, limit: int | None, *, payloads: bool
 ) -> Iterator[tuple[Commit, Commit | None]]:
     """Commits from the newest (or `version`) down, each with the one before it, read as they are asked for."""
+    wanted = None if limit is None else limit + 1
     if version is None:
-        wanted = None if limit is None else limit + 1
-        commits = run.client.log(key, limit=wanted, payloads=payloads)
+        commits = run.client.iter_log(key, limit=wanted, payloads=payloads)
     else:
         run.client.get(key, version)  # so that a version that is not there is an error, not an empty log
-        commits = [commit for commit in run.client.log(key, payloads=payloads) if commit.version <= version]
-    return islice(_with_previous(commits), limit)
+        commits = run.client.iter_log(key, before=version + 1, limit=wanted, payloads=payloads)
+    first = next(commits)  # what cannot be read is an error before the pager opens
+    return islice(_with_previous(chain([first], commits)), limit)
 
 
 def _with_previous(commits: Iterable[Commit]) -> Iterator[tuple[Commit, Commit | None]]:
