@@ -80,7 +80,7 @@ def check_version(version: object) -> int:
     """Return `version` if it is an int (not a bool) from 1 to 2147483647; else InvalidError."""
     if isinstance(version, int) and not isinstance(version, bool) and 1 <= version <= limits.VERSION_MAX:
         return version
-    raise InvalidError(f"version {shorten(repr(version))} is not a whole number from 1 to {limits.VERSION_MAX}")
+    raise InvalidError(f"version {ascii(version)[:60]} is not a whole number from 1 to {limits.VERSION_MAX}")
 
 
 def check_author(author: str) -> str:

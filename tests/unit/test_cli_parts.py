@@ -91,7 +91,7 @@ def test_forms_of_the_divider(data: bytes, payload: bytes | None) -> None:
         (b"version: [\n---\nx", "is not YAML"),
         (b"version: \xff\n---\nx", "is not YAML"),
         (b"version: 0\n---\nx", "version 0 is not"),
-        (b"version: yes\n---\nx", "version 'True' is not"),
+        (b"version: yes\n---\nx", "version True is not"),
         (b"version: 1\nkey: other\n---\nx", "is of key 'other', not of 'key'"),
         (b"version: 1\nauthor: 7\n---\nx", "author is 7"),
         (b"version: 1\nautor: me\n---\nx", "unknown member, 'autor'"),
