@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,7 +30,19 @@ class KeyText(sa.types.TypeDecorator[str]):
         return value.encode() if value is not None and dialect.name == "mysql" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        return value.decode() if isinstance(value, bytes) else value
+        # A key that somebody damaged by hand must still be one that `verify` can name.
+        return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
+
+
+class Bytes(sa.LargeBinary):
+    """Bytes, also where a hand at SQLite's own shell has left text."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bytes | None]:
+        return _as_bytes
+
+
+def _as_bytes(value: Any) -> bytes | None:
+    return value.encode() if isinstance(value, str) else None if value is None else bytes(value)
 
 
 def _text(mysql_type: TypeEngine[Any], generic: TypeEngine[Any] | None = None) -> TypeEngine[Any]:
@@ -41,7 +54,7 @@ NAME: Final = sa.String(limits.NAMESPACE_CHARS_MAX).with_variant(
     mysql.VARCHAR(limits.NAMESPACE_CHARS_MAX, charset="ascii", collation="ascii_bin"), "mysql"
 )
 TOKEN: Final = sa.String(64).with_variant(mysql.VARCHAR(64, charset="ascii", collation="ascii_bin"), "mysql")
-PAYLOAD: Final = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
-DIGEST: Final = sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql")
+PAYLOAD: Final = Bytes().with_variant(mysql.MEDIUMBLOB(), "mysql")
+DIGEST: Final = Bytes(32).with_variant(mysql.VARBINARY(32), "mysql")
 # Only a column declared INTEGER becomes SQLite's own row number, which keeps commits in journal order on disk.
 REVISION: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

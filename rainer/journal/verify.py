@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -73,6 +74,7 @@ class _Walk:
         self._chain = chain.GENESIS
         self._revision = 0
         self._recorded_ms = 0
+        self._bad: set[int] = set()
 
     def commits(self) -> Iterator[int]:
         query = sa.select(commits).order_by(commits.c.revision).limit(_PORTION)
@@ -86,45 +88,52 @@ class _Walk:
             if len(rows) < _PORTION:
                 return
 
+    def _note(self, revision: int, problem: str) -> None:
+        self._bad.add(revision)
+        self._found.add(revision, problem)
+
     def _check(self, row: Row) -> None:
-        add = self._found.add
+        add = self._note
         if row.revision != self._revision + 1:
             add(self._revision + 1, f"missing; the next commit is revision {row.revision}")
         self._check_content(row)
         at = (row.namespace_id, row.key)
         before = self._heads.get(at, (0, 0, False))[0]
+        if not all(isinstance(number, int) for number in (row.version, row.recorded_ms)):
+            add(row.revision, "holds text where numbers belong")
+            row = row._replace(version=before + 1, recorded_ms=self._recorded_ms)
         if row.version != before + 1:
             add(row.revision, f"{row.key!r} has version {row.version} after {before}")
         if row.recorded_ms < self._recorded_ms:
             add(row.revision, "was recorded before its predecessor")
         self._heads[at] = (row.version, row.revision, bool(row.is_empty))
-        self._revision, self._recorded_ms, self._chain = row.revision, row.recorded_ms, bytes(row.hash)
+        self._revision, self._recorded_ms, self._chain = row.revision, row.recorded_ms, row.hash
         self._found.commits += 1
 
     def _check_content(self, row: Row) -> None:
-        add = self._found.add
+        add = self._note
         name = self._names.get(row.namespace_id)
         if name is None:
             add(row.revision, f"its namespace, number {row.namespace_id}, is gone")
-        elif self._linked(row, name) != bytes(row.hash):
+        elif self._linked(row, name) != row.hash:
             add(row.revision, f"{row.key!r} {row.version} (namespace {name!r}) is not what was committed")
-        digest = None if row.payload_sha256 is None else bytes(row.payload_sha256)
-        payload = None if row.payload is None else bytes(row.payload)
-        if chain.payload_sha256(payload) != digest or bool(row.is_empty) != (payload is None):
+        if chain.payload_sha256(row.payload) != row.payload_sha256 or bool(row.is_empty) != (row.payload is None):
             add(row.revision, f"the payload of {row.key!r} {row.version} is not the one committed")
 
-    def _linked(self, row: Row, name: str) -> bytes:
-        return chain.link(
-            self._chain, revision=row.revision, namespace=name, key=row.key, version=row.version, author=row.author,
-            comment=row.comment, mtime_ms=row.mtime_ms, recorded_ms=row.recorded_ms,
-            digest=None if row.payload_sha256 is None else bytes(row.payload_sha256),
-            commit_id=row.commit_id, changeset=row.changeset,
-        )  # fmt: skip
+    def _linked(self, row: Row, name: str) -> bytes | None:
+        try:
+            return chain.link(
+                self._chain, revision=row.revision, namespace=name, key=row.key, version=row.version,
+                author=row.author, comment=row.comment, mtime_ms=row.mtime_ms, recorded_ms=row.recorded_ms,
+                digest=row.payload_sha256, commit_id=row.commit_id, changeset=row.changeset,
+            )  # fmt: skip
+        except (AttributeError, TypeError, ValueError, struct.error):
+            return None  # a value of a kind that was never committed
 
     def check_end(self) -> None:
         if self._revision != self._state.revision:
             self._found.add(self._revision + 1, f"missing; the journal says it stands at {self._state.revision}")
-        elif self._chain != bytes(self._state.chain):
+        elif self._chain != self._state.chain:
             self._found.add(self._revision, "the journal row names another chain than the last commit")
         beyond = sa.select(sa.func.min(commits.c.revision)).where(commits.c.revision > self._state.revision)
         now = state_of(self._connection.execute(SELECT_STATE).first())
@@ -137,10 +146,11 @@ class _Walk:
         query = sa.select(heads).where(heads.c.revision <= self._state.revision)
         for space, key, version, revision, is_empty in self._connection.execute(query):
             expected = self._heads.pop((space, key), None)
-            if expected != (version, revision, bool(is_empty)):
-                is_known = expected is not None
-                bad = min(revision, expected[1]) if expected is not None else revision
-                self._found.add(bad, f"the head of {key!r} is wrong" if is_known else f"head {key!r} has no commit")
+            if expected is None:
+                self._found.add(revision, f"the head {key!r} has no commit")
+            elif expected != (version, revision, bool(is_empty)):
+                # A head that points at a row found wrong before is no further fault.
+                self._found.add(revision if revision in self._bad else expected[1], f"the head of {key!r} is wrong")
         moved = sa.select(heads.c.namespace_id, heads.c.key).where(heads.c.revision > self._state.revision)
         for space, key in self._connection.execute(moved):
             self._heads.pop((space, key), None)
