@@ -58,7 +58,7 @@ def test_a_draft_of_a_person() -> None:
     [
         ({"namespace": "No"}, InvalidError, "namespace 'No'"),
         ({"key": "a/b"}, InvalidError, "holds a '/'"),
-        ({"version": 0}, InvalidError, "version '0'"),
+        ({"version": 0}, InvalidError, "version 0"),
         ({"author": ""}, InvalidError, "the author is empty"),
         ({"author": "x" * 1001}, TooLargeError, "the author has 1001 bytes, over the limit of 1000"),
         ({"comment": "é" * 32_769}, TooLargeError, "the comment has 65538 bytes, over the limit of 65536"),
