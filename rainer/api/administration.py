@@ -11,7 +11,7 @@ from starlette.responses import Response
 from rainer import limits
 from rainer.api import asking
 from rainer.api.changesets import json_object, no_strangers, show
-from rainer.api.reading import service_of
+from rainer.api.reading import json_answer, service_of
 from rainer.errors import InvalidError
 from rainer.journal import administration
 from rainer.model import names
@@ -26,14 +26,17 @@ def _json(body: object, status: int = 200) -> Response:
 async def list_namespaces(request: Request) -> Response:
     """`GET /-/namespaces`."""
     service = service_of(request)
+    state = await service.live.heads.state()
     found = await service.live.in_thread(service.reads.namespaces)
-    return _json({"namespaces": [found[name].as_dict() for name in sorted(found)]})
+    return json_answer(request, {"namespaces": [found[name].as_dict() for name in sorted(found)]}, state)
 
 
 async def read_namespace(request: Request) -> Response:
     """`GET /-/namespaces/{name}`."""
     name = names.check_namespace(asking.segment(asking.raw_segments(request.scope)[-1]))
-    return _json((await service_of(request).live.namespace(name)).as_dict())
+    heads = service_of(request).live.heads
+    state = await heads.state()
+    return json_answer(request, (await heads.namespace(name)).as_dict(), state)
 
 
 async def create_namespace(request: Request) -> Response:

@@ -45,8 +45,11 @@ def number(request: Request, name: str, default: int | None, least: int, most: i
 def bounded(request: Request, name: str, default: int, least: int, most: int) -> int:
     """A whole number from the query, in plain decimal, within bounds."""
     text = request.query_params.get(name)
-    if text is None:
-        return default
+    return default if text is None else whole(text, name, least, most)
+
+
+def whole(text: str, name: str, least: int, most: int) -> int:
+    """A whole number in plain decimal, within bounds."""
     if text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most:
         return int(text)
     raise InvalidError(f"{name} {names.shorten(text)} is not a whole number from {least} to {most}")

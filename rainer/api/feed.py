@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import MetaForm, feed_body, state_headers
-from rainer.api.reading import meta_form, service_of, with_headers
+from rainer.api.reading import json_answer, meta_form, service_of, with_headers
 from rainer.errors import InvalidError, NamespaceNotFound, OverloadedError, PositionGone, RainerError
 from rainer.journal.reads import FeedPage
 from rainer.model import names
@@ -72,9 +72,7 @@ def _feed(request: Request) -> Feed:
     since = asking.bounded(request, "since", 0, 0, _REVISION_MAX)
     last_id = request.headers.get("last-event-id")
     if last_id is not None:
-        if not (last_id.isascii() and last_id.isdigit() and len(last_id) <= 19):
-            raise InvalidError(f"Last-Event-ID {names.shorten(last_id)} is not a revision")
-        since = int(last_id)
+        since = asking.whole(last_id, "Last-Event-ID", 0, _REVISION_MAX)
     limit = asking.bounded(request, "limit", limits.FEED_PAGE_DEFAULT, 1, limits.FEED_PAGE_MAX)
     return Feed(
         service, since, namespace, limit, meta_form(request, feed=True), request.query_params.get("lineage"),
@@ -98,13 +96,13 @@ async def read_changes(request: Request) -> Response:
     if _EVENTS in request.headers.get("accept", ""):
         turn = feed.service.live.wakeup.turn
         page = await feed.page()
-        headers = [(b"Cache-Control", b"no-cache"), (b"X-Accel-Buffering", b"no")]
+        headers = [*state_headers(page.state), (b"Cache-Control", b"no-cache"), (b"X-Accel-Buffering", b"no")]
+        if request.method == "HEAD":  # a stream without end would never be answered
+            return with_headers(Response(media_type=_EVENTS), headers)
         return with_headers(StreamingResponse(_events(feed, page, turn), media_type=_EVENTS), headers)
     wait_s = asking.bounded(request, "wait", 0, 0, limits.FEED_WAIT_S_MAX)
     page = await _wait(request, feed, wait_s)
-    body = orjson.dumps(await feed.body(page))
-    headers = [*state_headers(page.state), (b"Cache-Control", b"no-cache")]
-    return with_headers(Response(body, media_type="application/json"), headers)
+    return json_answer(request, await feed.body(page), page.state)
 
 
 async def _wait(request: Request, feed: Feed, wait_s: int) -> FeedPage:

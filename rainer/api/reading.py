@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from starlette.requests import Request
@@ -56,12 +57,14 @@ def with_headers(response: Response, headers: RawHeaders) -> Response:
     return response
 
 
-def json_answer(request: Request, body: object, state: State, etag: bytes) -> Response:
-    """A JSON answer with where the journal stood, or 304."""
+def json_answer(request: Request, body: object, state: State, etag: bytes | None = None) -> Response:
+    """A JSON answer with where the journal stood, or 304; where no hash stands for the content, its own is taken."""
+    raw = orjson.dumps(body)
+    etag = etag or etag_of(sha256(raw).digest())
     headers = [*state_headers(state), (b"ETag", etag), (b"Cache-Control", b"no-cache")]
     if matches(_if_none_match(request), etag):
         return with_headers(Response(status_code=304), headers)
-    return with_headers(Response(orjson.dumps(body), media_type="application/json"), headers)
+    return with_headers(Response(raw, media_type="application/json"), headers)
 
 
 def _if_none_match(request: Request) -> bytes | None:
@@ -204,4 +207,5 @@ async def _page(request: Request, listing: Listing, pinned: State, headers: RawH
 def _next_link(request: Request, pinned: State, after: str) -> tuple[bytes, bytes]:
     """The next page stays at the first one's revision."""
     query: dict[str, Any] = dict(request.query_params) | {"after": after, "at": pinned.revision}
-    return b"Link", f'<{request.url.path}?{urlencode(query)}>; rel="next"'.encode()
+    path = request.scope.get("raw_path") or quote(request.url.path).encode()  # as it was asked for, encoded
+    return b"Link", b'<%s?%s>; rel="next"' % (path, urlencode(query).encode())

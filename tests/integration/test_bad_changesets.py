@@ -155,7 +155,7 @@ BAD_COMMITS = {
     "a version that is true": (one("k") | {"version": True}, "version is true"),
     "a version with a fraction": (one("k") | {"version": 1.0}, "version is 1.0"),
     "a version beyond counting": (one("k", 10**30), "version"),
-    "a version of 2147483648": (one("k", 2**31), "version '2147483648'"),
+    "a version of 2147483648": (one("k", 2**31), "version 2147483648"),
     "no payload": ({"key": "k", "version": 1}, "given: none"),
     "not empty, and no payload": (one("k", empty=False), "given: none"),
     "two payloads": (one("k", payload_utf8="x", payload_base64="eA=="), "given: payload_utf8, payload_base64"),

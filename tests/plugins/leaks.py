@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -58,8 +59,17 @@ def _interpreter_files() -> set[int]:
     return set() if number is None else {number}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _event_loops() -> None:
+    """The first loop of libuv makes a pipe for signals, kept to the end of the process: let it not be a test's."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        uvloop.new_event_loop().close()
+
+
 @pytest.fixture(autouse=True)
-def _no_leaks(request: pytest.FixtureRequest, _guardian: None) -> Iterator[None]:
+def _no_leaks(request: pytest.FixtureRequest, _guardian: None, _event_loops: None) -> Iterator[None]:
     mark = request.node.get_closest_marker("may_leak")
     if mark is not None:
         if not mark.args or not str(mark.args[0]).strip():
