@@ -6,7 +6,7 @@ wanted, and a caller that adds up `payload_bytes` stops before too much is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -57,3 +57,15 @@ def filled(connection: Connection, chosen: Sequence[Sized]) -> list[Row]:
         )
         payloads.update((row[0], row[1]) for row in connection.execute(query))
     return [s.row._replace(payload=payloads[s.row.revision]) if s.row.revision in payloads else s.row for s in chosen]
+
+
+def batches(found: Sequence[Sized]) -> Iterator[Sequence[Sized]]:
+    """The same rows in order, in runs whose payloads may be in memory at once."""
+    start = size = 0
+    for end, one in enumerate(found):
+        if end > start and size + one.payload_bytes > PORTION_BYTES:
+            yield found[start:end]
+            start, size = end, 0
+        size += one.payload_bytes
+    if found:
+        yield found[start:]

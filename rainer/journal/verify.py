@@ -11,7 +11,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from rainer.database.failures import translated
 from rainer.database.schema import commits, heads
-from rainer.journal.dialects.core import SELECT_NAMESPACES, SELECT_STATE, namespaces_of, state_of
+from rainer.journal.columns import batches, columns, filled, sized
+from rainer.journal.dialects.core import SELECT_NAMESPACES, namespaces_of
+from rainer.journal.places import read_state
 from rainer.journal.row import Row, State
 from rainer.model import chain
 from rainer.model.position import Position
@@ -50,7 +52,7 @@ def verify(
     `progress(done, total)` is called now and then. Memory holds one entry a key.
     """
     with translated(), engine.connect() as connection:
-        state = state_of(connection.execute(SELECT_STATE).first())
+        state = read_state(connection)
         found = Verification(state.position)
         walk = _Walk(connection, state, found)
         for done in walk.commits():
@@ -77,16 +79,17 @@ class _Walk:
         self._bad: set[int] = set()
 
     def commits(self) -> Iterator[int]:
-        query = sa.select(commits).order_by(commits.c.revision).limit(_PORTION)
-        while True:
+        query = sa.select(*columns(payloads=True)).order_by(commits.c.revision).limit(_PORTION)
+        while self._revision < self._state.revision:
             bounds = (commits.c.revision > self._revision, commits.c.revision <= self._state.revision)
-            rows = [Row(*r) for r in self._connection.execute(query.where(*bounds))]
+            found = sized(self._connection.execute(query.where(*bounds)))
+            for batch in batches(found):
+                for row in filled(self._connection, batch):
+                    self._check(row)
             self._connection.rollback()  # no long transaction: the rows behind us cannot change unnoticed
-            for row in rows:
-                self._check(row)
-            yield self._revision
-            if len(rows) < _PORTION:
+            if not found:
                 return
+            yield self._revision
 
     def _note(self, revision: int, problem: str) -> None:
         self._bad.add(revision)
@@ -135,11 +138,14 @@ class _Walk:
             self._found.add(self._revision + 1, f"missing; the journal says it stands at {self._state.revision}")
         elif self._chain != self._state.chain:
             self._found.add(self._revision, "the journal row names another chain than the last commit")
-        beyond = sa.select(sa.func.min(commits.c.revision)).where(commits.c.revision > self._state.revision)
-        now = state_of(self._connection.execute(SELECT_STATE).first())
-        stray = self._connection.execute(beyond).scalar()
-        if stray is not None and now.revision == self._state.revision:
-            self._found.add(int(stray), "stands beyond the journal's end")
+        first = sa.func.min(commits.c.revision)
+        stray = self._connection.execute(sa.select(first).where(commits.c.revision < 1)).scalar()
+        if stray is not None:
+            self._found.add(stray, "stands before the journal's beginning")
+        now = read_state(self._connection)
+        stray = self._connection.execute(sa.select(first).where(commits.c.revision > now.revision)).scalar()
+        if stray is not None:
+            self._found.add(stray, "stands beyond the journal's end")
 
     def check_heads(self) -> None:
         """Every head points at its key's newest commit; heads moved since the walk began are passed over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -138,6 +139,8 @@ def insert_copy(journal: Journal, of: int, revision: int, **values: object) -> N
 def test_an_inserted_row(written: Journal) -> None:
     insert_copy(written, 4, LENGTH + 1)
     assert written.verify().first_bad == LENGTH + 1
+    insert_copy(written, 4, 0, version=99)
+    assert written.verify().first_bad == 0
 
 
 def test_a_row_inserted_in_the_middle_with_the_rest_moved_up(written: Journal) -> None:
@@ -282,3 +285,16 @@ def test_commits_made_meanwhile_are_no_fault(written: Journal, second: Journal) 
     found = written.verify()
     assert found.ok, found.problems
     assert found.commits >= LENGTH
+
+
+def test_a_verification_holds_some_payloads_in_memory_never_all(journal: Journal) -> None:
+    size, count = 900_000, 60
+    for n in range(count):
+        journal.append(f"k{n}", bytes([n]) * size, version=1, author="me")
+    tracemalloc.start()
+    try:
+        assert journal.verify().ok
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size * count / 2
