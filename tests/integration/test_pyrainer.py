@@ -7,20 +7,17 @@ Its command line runs as its own process. It asks the system who is logged in, w
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import textwrap
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rainer.client import Client
+from tests.integration.clients import client_of_a_new_namespace
+from tests.integration.pyrainer_process import Done, Pyrainer
 from tests.plugins.servers import required_services
 from tests.services.rainer import RainerServer
 
@@ -60,73 +57,10 @@ def pyrainer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@dataclass
-class Done:
-    """How a run of pyrainer ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass
-class Pyrainer:
-    """Runs pyrainer against one namespace of a server."""
-
-    folder: Path
-    url: str
-    scratch: Path
-
-    def python(self, code: str) -> Done:
-        """Run a program that imports pyrainer; `client` is a RainerClient of the namespace."""
-        head = f"import json\nfrom pyrainer.http import RainerClient\nclient = RainerClient({self.url!r})\n"
-        return self._run(["-c", head + textwrap.dedent(code)])
-
-    def answer(self, code: str) -> Any:
-        """What an expression over `client` gives, by way of JSON."""
-        done = self.python(f"print(json.dumps({code}))")
-        assert done.code == 0, done
-        return json.loads(done.out)
-
-    def command(self, *words: str, stdin: str = "", editor: str | None = None) -> Done:
-        """Run pyrainer's command line; `editor` is a program that $EDITOR runs on the text of the file `path`."""
-        environment = {"TMPDIR": str(self.scratch)}
-        if editor is not None:
-            script = self.scratch / "editor.py"
-            script.write_text(
-                "import sys, pathlib\npath = pathlib.Path(sys.argv[1])\ntext = path.read_text()\n" + editor
-            )
-            environment["EDITOR"] = f"{sys.executable} {script}"
-        return self._run(["-m", "pyrainer.rainer", "--url", self.url, *words], stdin, environment)
-
-    def _run(self, words: list[str], stdin: str = "", environment: dict[str, str] | None = None) -> Done:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAINER_", "PYTHON", "COV"))}
-        done = subprocess.run(
-            [sys.executable, *words],
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-            cwd=self.scratch,
-            env=kept | {"PYTHONPATH": str(self.folder), "PYTHONUTF8": "1", "NO_COLOR": "1"} | (environment or {}),
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def saved_work(self, done: Done) -> str:
-        """The text of the file in which pyrainer says that it saved the work."""
-        found = re.search(r"Your work is saved in: (\S+)", done.out)
-        assert found, done
-        return Path(found[1]).read_text("utf-8")
-
-
 @pytest.fixture
 def client(served: RainerServer) -> Iterator[Client]:
     """Ours, to prepare and to look; the namespace is the test's own, so that lists hold nothing else."""
-    with Client(f"{served.url}/diary", author="me", retries=0) as diary:
-        name = f"t{uuid.uuid4().hex[:12]}"
-        diary.create_namespace(name)
-        yield diary.in_namespace(name)
+    yield from client_of_a_new_namespace(served)
 
 
 @pytest.fixture
