@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rainer import limits
+from rainer.errors import BY_CODE, MissingExtra
 from rainer.model.formats import FORMATS
 
 Json = dict[str, Any]
 
 _TEXT: Final[Json] = {"type": "string"}
+_LINE: Final[Json] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": limits.AUTHOR_BYTES_MAX,
+    "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$",
+}
+_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+_COMMIT_ID_TEXT: Final[Json] = {"type": "string", "pattern": "^[!-~]{1,64}$"}
 _FLAG: Final[Json] = {"type": "string", "enum": ["yes", "no", "true", "false", "1", "0"]}
 _REVISION: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 _NAMESPACE_NAME: Final[Json] = {"type": "string", "pattern": "^[a-z][a-z0-9._-]{0,63}$"}
@@ -31,13 +40,21 @@ def _path(name: str, schema: Json) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _header(name: str, description: str, *, required: bool = False) -> Json:
-    return {"name": name, "in": "header", "required": required, "schema": _TEXT, "description": description}
+def _header(name: str, description: str, schema: Json = _TEXT, *, required: bool = False) -> Json:
+    return {"name": name, "in": "header", "required": required, "schema": schema, "description": description}
 
 
 _NS: Final = _path("namespace", _NAMESPACE_NAME)
-_KEY: Final = _path("key", {"type": "string", "minLength": 1, "maxLength": limits.KEY_BYTES_MAX})
-_VERSION: Final = _path("version", {"type": "integer", "minimum": 1, "maximum": limits.VERSION_MAX})
+_KEY_TEXT: Final[Json] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": limits.KEY_BYTES_MAX,
+    # no slash, no control characters, none of U+D800 to U+F8FF or beyond U+FFEF; and, what no pattern says, 255 bytes
+    "pattern": "^[^/\\x00-\\x1f\\x7f-\\x9f\\ud800-\\uf8ff\\ufff0-\\uffff]+$",
+}
+_KEY: Final = _path("key", _KEY_TEXT)
+_VERSION_NUMBER: Final[Json] = {"type": "integer", "minimum": 1, "maximum": limits.VERSION_MAX}
+_VERSION: Final = _path("version", _VERSION_NUMBER)
 _AT: Final = _query("at", _REVISION, "as of this revision")
 _PAYLOADS: Final = [
     _query("payload_utf8", _FLAG, "each meta carries its payload as text, where it is UTF-8"),
@@ -125,13 +142,13 @@ def _reads() -> Json:
 
 def _post_commit() -> Json:
     headers = [
-        _header("X-Rainer-Author", "who commits", required=True),
+        _header("X-Rainer-Author", "who commits", _LINE, required=True),
         _header("X-Rainer-Comment", "why"),
-        _header("X-Rainer-Empty", "yes removes the key; the body must be empty"),
-        _header("X-Rainer-Modified-Time", "the author's time, ISO 8601; default now"),
-        _header("X-Rainer-Key", "if given, the URL's key"),
-        _header("X-Rainer-Version", "if given, the URL's version"),
-        _header("X-Rainer-Commit-Id", "makes a repetition harmless: 1 to 64 visible ASCII characters"),
+        _header("X-Rainer-Empty", "yes removes the key; the body must be empty", _FLAG),
+        _header("X-Rainer-Modified-Time", "the author's time, ISO 8601; default now", _TIME),
+        _header("X-Rainer-Key", "if given, the URL's key", _KEY_TEXT),
+        _header("X-Rainer-Version", "if given, the URL's version", _VERSION_NUMBER),
+        _header("X-Rainer-Commit-Id", "makes a repetition harmless", _COMMIT_ID_TEXT),
     ]
     body = {"required": False, "content": {"application/octet-stream": {"schema": {}}}}
     responses = _META | _errors(400, 403, 404, 408, 409, 413, 422, 500, 503)
@@ -145,26 +162,30 @@ def _ours() -> Json:
         _query("wait", {"type": "integer", "minimum": 0, "maximum": limits.FEED_WAIT_S_MAX}, "seconds to wait"),
         _query("limit", {"type": "integer", "minimum": 1, "maximum": limits.FEED_PAGE_MAX}, "about so many"),
         _query("lineage", _TEXT, "410 if the journal's is another"),
-        _query("chain", _TEXT, "410 if `since` holds another commit"), *_PAYLOADS,
-        _header("Last-Event-ID", "where an event stream broke off; stands for `since`"),
+        _query("chain", {"type": "string", "pattern": "^([0-9a-f][0-9a-f])*$"}, "410 if `since` holds another commit"),
+        *_PAYLOADS, _IF_NONE_MATCH,
+        _header("Last-Event-ID", "where an event stream broke off; stands for `since`", _REVISION),
     ]  # fmt: skip
     changes = {"application/json": {"schema": _ref("Changes")}, "text/event-stream": {"schema": _TEXT}}
     changed = _answer("oldest first; as server-sent events where the caller accepts them", changes)
     made = _answer("all committed", _json(_ref("Committed"))) | _errors(400, 403, 404, 408, 409, 413, 422, 500, 503)
-    commit_id = _header("X-Rainer-Commit-Id", "covers the whole changeset")
+    commit_id = _header("X-Rainer-Commit-Id", "covers the whole changeset", _COMMIT_ID_TEXT)
     return {
-        "/-/changes": {"get": _operation("Follow the journal", feed, changed | _errors(400, 404, 410, 500, 503))},
+        "/-/changes": {"get": _operation("Follow the journal", feed, changed | _errors(304, 400, 404, 410, 500, 503))},
         "/-/changesets": {
             "post": _operation("Commit all or nothing", [commit_id], made, _body(_ref("Changeset")))
         },
         "/-/namespaces": {
-            "get": _operation("List namespaces", [], _answer("all", _json(_ref("Namespaces"))) | _errors(500, 503)),
+            "get": _operation(
+                "List namespaces", [_IF_NONE_MATCH],
+                _answer("all", _json(_ref("Namespaces"))) | _errors(304, 500, 503),
+            ),
             "post": _operation("Make a namespace", [], _namespace_made(), _body(_ref("NewNamespace"))),
         },
         "/-/namespaces/{name}": {
             "get": _operation(
-                "Read a namespace's rules", [_path("name", _NAMESPACE_NAME)],
-                _answer("its rules", _json(_ref("Namespace"))) | _errors(400, 404, 500, 503),
+                "Read a namespace's rules", [_path("name", _NAMESPACE_NAME), _IF_NONE_MATCH],
+                _answer("its rules", _json(_ref("Namespace"))) | _errors(304, 400, 404, 500, 503),
             )
         },
     }  # fmt: skip
@@ -198,14 +219,16 @@ def _schemas() -> Json:
     integer: Json = {"type": "integer"}
     meta = _object(
         ["key", "version", "author", "comment", "mtime", "empty"],
-        key=_TEXT, version=integer, author=_TEXT, comment=_TEXT, mtime={"type": "string", "format": "date-time"},
+        key=_TEXT, version=integer, author=_TEXT, comment=_TEXT, mtime=_TIME,
         empty={"type": "boolean"}, namespace=_TEXT, revision=integer, recorded=_TEXT, changeset=integer,
         payload_utf8=_TEXT, payload_base64=_TEXT,
     )  # fmt: skip
+    one_of = [{"required": ["payload_utf8"]}, {"required": ["payload_base64"]}, {"required": ["empty"]}]
     commit = _object(
-        ["key", "version"], namespace=_NAMESPACE_NAME, key=_TEXT, version=integer, payload_utf8=_TEXT,
-        payload_base64=_TEXT, empty={"type": "boolean"}, author=_TEXT, comment=_TEXT, mtime=_TEXT,
-    )  # fmt: skip
+        ["key", "version"], namespace=_NAMESPACE_NAME, key=_KEY_TEXT, version=_VERSION_NUMBER, payload_utf8=_TEXT,
+        payload_base64={"type": "string", "contentEncoding": "base64"}, empty={"const": True}, author=_LINE,
+        comment=_TEXT, mtime=_TIME,
+    ) | {"oneOf": one_of, "additionalProperties": False}  # fmt: skip
     size = {"type": "integer", "minimum": 1, "maximum": limits.PAYLOAD_BYTES_CEILING}
     metas = {"type": "array", "items": _ref("Meta")}
     named = {"name": _NAMESPACE_NAME, "format": {"enum": list(FORMATS)}, "payload_bytes_max": size}
@@ -215,22 +238,24 @@ def _schemas() -> Json:
         "Log": _object(["commits", "more"], commits=metas, more={"type": "boolean"}),
         "Commit": commit,
         "Changeset": _object(
-            ["commits"], author=_TEXT, comment=_TEXT, mtime=_TEXT,
+            ["commits"], author=_LINE, comment=_TEXT, mtime=_TIME,
             commits={
                 "type": "array", "items": _ref("Commit"), "minItems": 1, "maxItems": limits.CHANGESET_COMMITS_MAX
             },
-        ),
+        )
+        | {"additionalProperties": False},
         "Committed": _object(["revision", "commits"], revision=integer, commits=metas),
         "Changes": _object(
             ["lineage", "revision", "chain", "more", "changes"], lineage=_TEXT, revision=integer, chain=_TEXT,
             more={"type": "boolean"}, changes=metas,
         ),
         "Namespace": namespace,
-        "NewNamespace": _object(["name"], **named),
+        "NewNamespace": _object(["name"], **named) | {"additionalProperties": False},
         "Namespaces": _object(["namespaces"], namespaces={"type": "array", "items": _ref("Namespace")}),
         "Problem": _object(
-            ["title", "status", "code", "detail"], type=_TEXT, title=_TEXT, status=integer, code=_TEXT, detail=_TEXT,
-            hint=_TEXT, retryable={"type": "boolean"},
+            ["type", "title", "status", "code", "detail", "retryable"], type=_TEXT, title=_TEXT, status=integer,
+            code={"enum": sorted(set(BY_CODE) - {MissingExtra.code})}, detail=_TEXT, hint=_TEXT,
+            retryable={"type": "boolean"},
         ),
     }  # fmt: skip
 

@@ -24,8 +24,8 @@ def key() -> str:
 
 READS = [
     "/diary", "/diary?all=yes&payload_base64=yes", "/diary?limit=1", "/diary/{key}", "/diary/{key}/1",
-    "/diary/{key}/meta", "/diary/{key}/1/meta", "/diary/{key}/log", "/diary/{key}?at={revision}", "/diary?at={revision}", "/-/namespaces",
-    "/-/namespaces/diary", "/-/changes?since=0",
+    "/diary/{key}/meta", "/diary/{key}/1/meta", "/diary/{key}/log", "/diary/{key}?at={revision}",
+    "/diary?at={revision}", "/-/namespaces", "/-/namespaces/diary", "/-/changes?since=0",
 ]  # fmt: skip
 
 
