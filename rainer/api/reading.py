@@ -188,17 +188,20 @@ async def _stream(service: Service, listing: Listing, pinned: State) -> AsyncIte
 
 
 async def _page(request: Request, listing: Listing, pinned: State, headers: RawHeaders) -> Response:
+    """At most `limit` heads, fewer where their payloads fill some MiB; Link leads to the next page."""
     assert listing.limit is not None
     service, after = service_of(request), listing.after
     rows: list[Row] = []
-    while len(rows) <= listing.limit:
+    size = 0
+    while len(rows) <= listing.limit and size < limits.FEED_PAGE_BYTES:
         wanted = listing.limit + 1 - len(rows)
         found, after = await service.live.in_thread(listing.portion, service.reads, pinned, after, wanted)
         rows += found
+        size += sum(len(row.payload or b"") for row in found)
         if after is None:
             break
     page = rows[: listing.limit]
-    if len(rows) > len(page):
+    if len(rows) > len(page) or (page and after is not None):
         headers = [*headers, _next_link(request, pinned, page[-1].key)]
     body = b"{" + listing.encode(page) + b"}\r\n"
     return with_headers(Response(body, media_type="application/json"), headers)
