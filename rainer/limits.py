@@ -40,6 +40,8 @@ FEED_PAGE_MAX: Final = 10_000
 FEED_PAGE_BYTES: Final = 8 * MiB
 FEED_WAIT_S_MAX: Final = 60
 FEED_READERS_MAX: Final = 5_000
+FEED_BEAT_S: Final = 5.0
+"""How long an event stream is silent at most."""
 
 BODY_TIMEOUT_S: Final = 30.0
 """A request body must arrive within this time, however slowly it drips."""

@@ -21,7 +21,6 @@ from rainer.journal.reads import FeedPage
 from rainer.model import names
 from rainer.service import Service
 
-BEAT_S: Final = 5.0
 _REVISION_MAX: Final = 2**63 - 1
 _RETRY_S: Final = 1.0
 _EVENTS: Final = "text/event-stream"
@@ -116,7 +115,7 @@ async def _wait(request: Request, feed: Feed, wait_s: int) -> FeedPage:
         if page.rows or rest <= 0 or feed.service.is_closing:
             return page
         feed.advance(page)
-        await wakeup.wait(turn, page.state, min(rest, BEAT_S))
+        await wakeup.wait(turn, page.state, min(rest, feed.service.options.beat_s))
         if await request.is_disconnected():
             return page
 
@@ -133,7 +132,7 @@ async def _events(feed: Feed, page: FeedPage, turn: int) -> AsyncIterator[bytes]
         if not page.more:
             if feed.service.is_closing:
                 return
-            if not await wakeup.wait(turn, page.state, BEAT_S):
+            if not await wakeup.wait(turn, page.state, feed.service.options.beat_s):
                 yield b": beat\n\n"
         turn = wakeup.turn
         try:

@@ -33,6 +33,7 @@ class ServiceOptions:
 
     log_format: str = "text"
     body_timeout_s: float = limits.BODY_TIMEOUT_S
+    beat_s: float = limits.FEED_BEAT_S
     metrics_directory: str | None = None
     workers: int = 1
     owns_journal: bool = False
