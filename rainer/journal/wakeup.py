@@ -10,7 +10,6 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from rainer.errors import RainerError
 from rainer.journal.row import State
 
 log = logging.getLogger("rainer.journal")
@@ -65,7 +64,7 @@ class Wakeup:
             while self._waiting:
                 try:
                     state = await self._read_state()
-                except RainerError as e:
+                except Exception as e:  # whatever it is: those who wait here depend on the next look
                     log.warning("the journal cannot be polled: %s", e)
                 else:
                     if any(seen[:3] != state[:3] for seen in self._waiting.values()):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -29,10 +30,19 @@ def journal(journal_url: str) -> Iterator[Journal]:
 
 
 @pytest.fixture
-def second(journal: Journal, journal_url: str) -> Iterator[Journal]:
-    """Another Journal on the same database, as another process has it; in memory, where none can be, the same one."""
-    if journal_url == MEMORY:
-        yield journal
-        return
-    with Journal(journal_url) as other:
-        yield other
+def second_of() -> Iterator[Callable[[Journal], Journal]]:
+    """Another Journal on the database of one, as another process has it; in memory, where none can be, the same one."""
+    with ExitStack() as opened:
+
+        def open_second(journal: Journal) -> Journal:
+            if journal.dialect == "memory":
+                return journal
+            return opened.enter_context(Journal(journal.engine.url.render_as_string(hide_password=False)))
+
+        yield open_second
+
+
+@pytest.fixture
+def second(journal: Journal, second_of: Callable[[Journal], Journal]) -> Journal:
+    """Another Journal on the same database."""
+    return second_of(journal)

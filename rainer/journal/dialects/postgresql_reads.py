@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy.engine import URL
 
-from rainer.errors import RainerError, UnavailableError
+from rainer.errors import UnavailableError
 from rainer.journal.dialects.core import state_of
 from rainer.journal.dialects.postgresql import CHANNEL, STATE, connect, translate_asyncpg
 from rainer.journal.group import HeadKey
@@ -80,7 +80,7 @@ class PostgresqlListener:
         while True:
             try:
                 await self._listen()
-            except RainerError as e:
+            except Exception as e:  # whatever it is: without a listener, feeds here learn of others only by polling
                 log.warning("no notifications from PostgreSQL, trying again: %s", e)
             self._notify()  # something may have been missed meanwhile
             await asyncio.sleep(_RECONNECT_S)
