@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from rainer import limits
+from rainer.database.sqlite_file import follow_replacement
 from rainer.errors import UnavailableError
 
 _WRITE: Final = "rainer_write"
@@ -106,6 +107,8 @@ def _open_sqlite(url: URL) -> Engine:
         else _POOL | {"poolclass": QueuePool, "pool_pre_ping": False}
     )
     engine = sa.create_engine(url, connect_args={"timeout": limits.LOCK_TIMEOUT_S, "check_same_thread": False}, **pool)
+    if not in_memory:
+        follow_replacement(engine, str(url.database))
 
     @sa.event.listens_for(engine, "connect")
     def set_session(connection: sqlite3.Connection, _record: Any) -> None:
