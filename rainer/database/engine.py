@@ -148,3 +148,11 @@ def ensure_folder(url: URL) -> None:
             f"the folder {folder} for the journal cannot be made: {e.strerror}",
             hint="name another one with --data-dir or --database",
         ) from e
+
+
+def missing_file(url: URL) -> Path | None:
+    """The SQLite file that a URL names and that is not there; connecting would make it."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    file = Path(url.database)
+    return None if file.exists() else file

@@ -73,6 +73,23 @@ class Draft:
             raise InvalidError(f"the payload of {self.key!r} is {type(self.payload).__name__}, not bytes")
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedDraft(Draft):
+    """A commit that an ancestor took once: held only to what storage itself needs, not to today's limits.
+
+    Its author may be empty, long or of several lines and its comment of any length, for history is not rewritten. The
+    key rules stay: what they refuse could neither be asked for nor published.
+    """
+
+    def __post_init__(self) -> None:
+        names.check_namespace(self.namespace)
+        names.check_key(self.key)
+        names.check_version(self.version)
+        names.check_text("author", self.author)
+        names.check_text("comment", self.comment)
+        times.check_ms(self.mtime_ms)
+
+
 def draft(
     key: str,
     payload: bytes | None,

@@ -87,7 +87,7 @@ def check_author(author: str) -> str:
     """Return `author` if it is 1 to 1,000 bytes of text on one line; else InvalidError."""
     if not author:
         raise InvalidError("the author is empty", hint="name who makes this commit")
-    _check_text("author", author, limits.AUTHOR_BYTES_MAX)
+    check_text("author", author, limits.AUTHOR_BYTES_MAX)
     if not author.isprintable():
         bad = _UNPRINTABLE.search(author)
         if bad:
@@ -97,11 +97,12 @@ def check_author(author: str) -> str:
 
 def check_comment(comment: str) -> str:
     """Return `comment` if it is at most 65,536 bytes of text without NUL; it may be empty and have several lines."""
-    _check_text("comment", comment, limits.COMMENT_BYTES_MAX)
+    check_text("comment", comment, limits.COMMENT_BYTES_MAX)
     return comment
 
 
-def _check_text(what: str, text: str, bytes_max: int) -> None:
+def check_text(what: str, text: str, bytes_max: int | None = None) -> None:
+    """InvalidError for what no database can keep as text, and TooLargeError for what is over `bytes_max`."""
     if text.isascii():
         size = len(text)
     else:
@@ -111,7 +112,7 @@ def _check_text(what: str, text: str, bytes_max: int) -> None:
             raise InvalidError(
                 f"the {what} holds a lone surrogate, U+{ord(text[e.start]):04X}, which is not text"
             ) from None
-    if size > bytes_max:
+    if bytes_max is not None and size > bytes_max:
         raise TooLargeError(f"the {what} has {size} bytes, over the limit of {bytes_max}", limit=bytes_max)
     if "\0" in text:
         raise InvalidError(f"the {what} holds U+0000, which not every database can keep", hint="remove the NUL")

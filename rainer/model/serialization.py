@@ -28,17 +28,22 @@ def from_bytes(data: bytes, *, namespace: str = "diary") -> Commit:
     Members of the header that are not known are passed over; a missing comment is the empty text and a missing
     `empty` is false, as older writers left them out. The commit's payload is verbatim.
     """
+    start, end = header_span(data)
+    if data[end : end + 1] != b"\n" or data[-1:] != b"\n" or len(data) < end + 2:
+        raise CorruptError(f"the commit's bytes end before their header of {end - start} bytes and payload do")
+    return from_parts(data[start:end], data[end + 1 : -1], namespace=namespace)
+
+
+def header_span(data: bytes) -> tuple[int, int]:
+    """Where the header begins and ends, as the first bytes of a commit tell; it may end beyond `data`. CorruptError."""
     m = _LENGTH.match(data)
     if not m:
         raise CorruptError("no header length at the start of the commit's bytes")
-    start, size = m.end(), int(m[1])
-    end = start + size
-    if data[end : end + 1] != b"\n" or data[-1:] != b"\n" or len(data) < end + 2:
-        raise CorruptError(f"the commit's bytes end before their header of {size} bytes and payload do")
-    return _from_header(data[start:end], data[end + 1 : -1], namespace)
+    return m.end(), m.end() + int(m[1])
 
 
-def _from_header(raw: bytes, payload: bytes, namespace: str) -> Commit:
+def from_parts(raw: bytes, payload: bytes, *, namespace: str = "diary") -> Commit:
+    """The commit of a header, alone, and a payload; CorruptError."""
     try:
         header = json.loads(raw.decode())
         key, version, author = header["key"], header["version"], header.get("author", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from rainer.cli import exit_codes, records
@@ -23,8 +25,9 @@ from rainer.model.names import DEFAULT_NAMESPACE, check_namespace
 def command(run: Invocation, source_url: str, table: str, namespace: str, as_json: bool) -> None:
     """Import the TABLE of an original Rainer, history included, from the MySQL database at URL.
 
-    Rows that cannot be represented are listed and end the command with exit code 5; all others are imported. Begun
-    again after an interruption, it goes on where it stopped.
+    Authors, comments, times and payloads stay as they are, whatever their size. Rows that cannot be represented are
+    listed and end the command with exit code 5; all others are imported. Begun again after an interruption, it goes on
+    where it stopped.
     """
     check_namespace(namespace)
     with needs_server():
@@ -34,16 +37,16 @@ def command(run: Invocation, source_url: str, table: str, namespace: str, as_jso
             source_url, table, run.settings.database, namespace=namespace, progress=progress
         )
     if as_json:
-        record = {"imported": report.imported, "skipped": report.skipped, "refused": list(report.refused)}
-        records.print_record(run.out, record)
+        records.print_record(run.out, asdict(report))
     else:
-        for line in report.refused:
-            run.out.line(line)
-        run.talk.line(
-            ("imported", "good"),
-            f" {report.imported:,} commits into {namespace}; {report.skipped:,} were there already",
-        )
-    if report.refused:
-        if as_json:
-            raise click.exceptions.Exit(exit_codes.INVALID)
-        raise InvalidError(f"{len(report.refused):,} rows were refused; each is listed with its reason")
+        run.out.line(f"imported {report.imported}, skipped {report.skipped}, refused {report.refused_commits}")
+        for sentence in report.refused:
+            run.talk.line(sentence)
+    if not report.refused:
+        return
+    if as_json:
+        raise click.exceptions.Exit(exit_codes.INVALID)
+    raise InvalidError(
+        f"{report.refused_commits} of the table's commits cannot stand in the journal; the others do",
+        hint="mend the rows listed above, and run this again: it imports what is missing",
+    )
