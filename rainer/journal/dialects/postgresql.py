@@ -22,6 +22,8 @@ from rainer.journal.group import HeadKey, Plan, Stored, StoredKey
 from rainer.journal.row import Namespace, Row, State
 
 CHANNEL = "rainer"
+# The last is what asyncpg says of a session that the server has ended and whose connection has not closed yet.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, asyncpg.InternalClientError)
 _COLUMNS = ", ".join(Row._fields)
 STATE = "lineage, revision, chain, recorded_ms, namespaces_tag"
 _READ_STATE = f"SELECT {STATE} FROM journal WHERE id = 1"
@@ -70,7 +72,7 @@ async def connect(url: URL) -> asyncpg.Connection:
             command_timeout=STATEMENT_TIMEOUT_S,
             server_settings=postgresql_settings() | {"application_name": "rainer"},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as e:
+    except FAILURES as e:
         raise UnavailableError(f"PostgreSQL cannot be reached: {e}", hint="is it running, and is its URL right?") from e
 
 
@@ -89,7 +91,7 @@ def _translated() -> Iterator[None]:
         yield
     except RainerError:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as e:
+    except (*FAILURES, ValueError) as e:
         raise translate_asyncpg(e) from e
 
 

@@ -8,12 +8,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import asyncpg
 from sqlalchemy.engine import URL
 
 from rainer.errors import UnavailableError
 from rainer.journal.dialects.core import state_of
-from rainer.journal.dialects.postgresql import CHANNEL, STATE, connect, translate_asyncpg
+from rainer.journal.dialects.postgresql import CHANNEL, FAILURES, STATE, connect, translate_asyncpg
 from rainer.journal.group import HeadKey
 from rainer.journal.row import Row, State
 
@@ -53,7 +52,7 @@ class PostgresqlHeads:
             if not keys:
                 return state_of(await self._connection.fetchrow(_STATE_ONLY)), []
             rows = await self._connection.fetch(_STATE_AND_HEADS, [k[0] for k in keys], [k[1] for k in keys])
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as e:
+        except FAILURES as e:
             self._connection.terminate()
             raise translate_asyncpg(e) from e
         if not rows:
@@ -93,7 +92,7 @@ class PostgresqlListener:
             await connection.add_listener(CHANNEL, lambda *_: self._notify())
             self._notify()
             await lost.wait()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as e:
+        except FAILURES as e:
             raise translate_asyncpg(e) from e
         finally:
             connection.terminate()
