@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from rainer import limits
-from rainer.errors import OutcomeUnknown, RainerError
+from rainer.errors import OutcomeUnknown
 from rainer.journal.group import HeadKey, Known, Plan, Stored, StoredKey, Submission, judge
 from rainer.journal.row import Namespace, State
 from rainer.model.times import now_ms
@@ -116,11 +116,11 @@ async def _commit_locked(session: Session, known: Known, group: Sequence[Submiss
 async def _commit(session: Session, plan: Plan) -> None:
     try:
         await session.commit()
-    except RainerError as failure:
+    except Exception as failure:  # whatever it is: a COMMIT was sent, and only the journal can tell how it ended
         stands = await _settle(session, plan)
         if stands is None:
             raise OutcomeUnknown(
-                f"the database did not say whether the commit was kept: {failure}",
+                f"the database did not say whether the commit was kept: {str(failure) or type(failure).__name__}",
                 hint="look at the key before you commit again, or repeat it with the same commit id",
             ) from failure
         if not stands:
@@ -137,7 +137,7 @@ async def _settle(session: Session, plan: Plan) -> bool | None:
         await session.begin()
         found = await session.hash_at(plan.after.revision)
         await session.rollback()
-    except RainerError:
+    except Exception:
         return None
     return found == plan.after.chain
 
