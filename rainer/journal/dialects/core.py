@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -140,8 +141,10 @@ class CoreSession:
 
     async def reset(self) -> None:
         # Back to the pool, which rolls back, and drops it where that fails. A database in memory ends with its
-        # connection: it must never be dropped for less.
-        self._close()
+        # connection: it must never be dropped for less. Where even the rollback fails, as on a connection that the
+        # server closed for a statement too long, the error that led here is the one to tell.
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            self._close()
 
     async def close(self) -> None:
         self._close()
