@@ -124,12 +124,13 @@ class AncestorTable:
         page = query.where(t.c.name.is_not(None), t.c.version.is_not(None))
         with self._reading() as connection:
             total = connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one()
-            seen = 0
+            seen, last = 0, None
             while rows := connection.execute(page).all():
                 for name, version, length, first in rows:
-                    entry = Entry(name, version, length)
-                    yield entry, self._with_header(connection, entry, as_bytes(first))
-                seen += len(rows)
+                    if (name, version) != last:
+                        entry = Entry(name, version, length)
+                        yield entry, self._with_header(connection, entry, as_bytes(first))
+                        seen, last = seen + 1, (name, version)
                 page = query.where(sa.or_(t.c.name > name, sa.and_(t.c.name == name, t.c.version > version)))
         if seen < total:
             raise InvalidError(

@@ -29,10 +29,15 @@ class Stored(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """Drafts that are committed all or not at all; `commit_id` makes a repetition harmless."""
+    """Drafts that are committed all or not at all; `commit_id` makes a repetition harmless.
+
+    `follows` says that it continues those of its keys that stand before it in the group: without them it is refused,
+    even if somebody else made a commit in their place.
+    """
 
     drafts: tuple[Draft, ...]
     commit_id: str | None
+    follows: bool = False
 
     @property
     def size(self) -> int:
@@ -73,6 +78,8 @@ class Plan:
     accepted: dict[StoredKey, Stored] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: float = 0.0
+    refused: set[HeadKey] = field(default_factory=set)
+    """Keys whose later submissions, as far as they follow, are refused as well."""
     wanted: set[StoredKey] = field(default_factory=set)
     """Stored commits to look at before a repetition can be told from a conflict; then the group is judged again."""
 
@@ -93,23 +100,26 @@ def _judge_one(
     submission: Submission, known: Known, plan: Plan, stored: dict[StoredKey, Stored | None], now_ms: int
 ) -> Outcome:
     spaces = [open_namespace(known.namespaces, d.namespace) for d in submission.drafts]
-    conflicts = _conflicts(submission.drafts, spaces, known, plan)
+    conflicts = _conflicts(submission, spaces, known, plan)
     if conflicts:
+        if submission.follows:
+            plan.refused.update((space.id, d.key) for d, space in zip(submission.drafts, spaces, strict=True))
         return _repetition(submission, spaces, plan, stored) or VersionConflict(conflicts)
     return _accept(submission, spaces, plan, now_ms)
 
 
-def _conflicts(drafts: tuple[Draft, ...], spaces: list[Namespace], known: Known, plan: Plan) -> list[KeyConflict]:
+def _conflicts(submission: Submission, spaces: list[Namespace], known: Known, plan: Plan) -> list[KeyConflict]:
     """One conflict per key that is not offered in version order from its head."""
     reached: dict[HeadKey, int] = {}
     conflicts: dict[HeadKey, KeyConflict] = {}
-    for d, space in zip(drafts, spaces, strict=True):
+    broken = plan.refused if submission.follows else ()
+    for d, space in zip(submission.drafts, spaces, strict=True):
         at = (space.id, d.key)
         head = reached.get(at)
         if head is None:
             moved = plan.heads.get(at)
             head = moved.version if moved is not None else known.heads[at]
-        if d.version == head + 1:
+        if d.version == head + 1 and at not in broken:
             reached[at] = d.version
         elif at not in conflicts:
             conflicts[at] = KeyConflict(d.namespace, d.key, head + 1, d.version)

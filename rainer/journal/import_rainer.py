@@ -61,15 +61,14 @@ def import_table(
     few. Raises RainerErrors when a database, the table, a column or the namespace is missing, the namespace is closed
     or a database stops answering; begun again it goes on where it stopped.
     """
-    with AncestorTable(source_url, table) as source, Journal(journal_url) as journal:
-        target = ImportTarget(journal, namespace)
+    with (
+        AncestorTable(source_url, table) as source,
+        Journal(journal_url) as journal,
+        ImportTarget(journal, namespace) as target,
+    ):
         refusals = Refusals()
-        order = ordered(source, refusals)
-        try:
-            run = _Import(source, target, refusals)
-            run.through(order, progress)
-        finally:
-            target.close()
+        run = _Import(source, target, refusals)
+        run.through(ordered(source, refusals), progress)
     return ImportReport(run.imported, run.skipped, refusals.sentences(), refusals.commits)
 
 
@@ -230,20 +229,26 @@ class _Import:
         sent, self._in_flight = self._in_flight, []
         if not sent:
             return
-        written: Written | None = None
-        for (entry, draft), error in zip(sent, self._target.outcomes(), strict=True):
+        outcomes = self._target.outcomes()
+        # A conflict means that somebody wrote to the key since we looked: perhaps another run of this import.
+        others = any(isinstance(error, VersionConflict) for error in outcomes)
+        written = self._target.written([draft for _, draft in sent] if others else [])
+        for (entry, draft), error in zip(sent, outcomes, strict=True):
             if error is None:
                 self.imported += 1
             elif entry in self._refusals:
                 self._refusals.add(entry, "")
+            elif isinstance(error, VersionConflict) and draft.version > written.head(draft):
+                self._in_flight.append((entry, draft))  # not taken only because of versions that are there
             elif isinstance(error, VersionConflict):
-                # Somebody else wrote to this key since we looked: perhaps another run of this import.
-                written = written or self._target.written([one for _, one in sent])
                 self._compare(entry, draft, written)
             elif isinstance(error, InvalidError) or self._is_too_large(draft, error):
                 self._refusals.add(entry, str(error))
             else:
                 raise error
+        if self._in_flight:
+            self._target.begin([draft for _, draft in self._in_flight])
+            self._land()
 
     def _is_too_large(self, draft: ImportedDraft, error: BaseException) -> bool:
         """Whether a database that still answers broke off because of the size of a payload.

@@ -47,7 +47,7 @@ class Written:
 
 
 class ImportTarget:
-    """An open namespace of a journal, with a committer of the import's own, which waits for nobody else's limits."""
+    """An open namespace of a journal, with a committer of the import's own. Use it in `with`."""
 
     def __init__(self, journal: Journal, namespace: str) -> None:
         self.namespace = namespace
@@ -56,9 +56,11 @@ class ImportTarget:
         self._loop = LoopThread(journal.live)
         self._sent: Future[list[BaseException | None]] | None = None
 
-    def close(self) -> None:
-        """Wait for what was sent, and let go of the committer."""
-        self._loop.close()
+    def __enter__(self) -> ImportTarget:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.close()  # what was sent is still finished
 
     def answers(self) -> bool:
         """Whether the journal's database answers now."""
@@ -86,7 +88,7 @@ class ImportTarget:
 
     def begin(self, drafts: Sequence[Draft]) -> None:
         """Send commits, each by itself, in this order; they become one group if they fit one."""
-        submissions = [Submission((draft,), None) for draft in drafts]
+        submissions = [Submission((draft,), None, follows=True) for draft in drafts]
         self._sent = self._loop.call(lambda live: _submit(live, submissions)) if submissions else None
 
     def outcomes(self) -> list[BaseException | None]:
