@@ -12,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from rainer import limits
 from rainer.database.sqlite_file import follow_replacement
+from rainer.database.turns import TurnsPool
 from rainer.errors import UnavailableError
 
 _WRITE: Final = "rainer_write"
@@ -24,6 +25,7 @@ _WRITING: Final[dict[str, dict[str, Any]]] = {
 
 CONNECT_TIMEOUT_S: Final = 10
 STATEMENT_TIMEOUT_S: Final = 30
+_MYSQL_ANSWER_TIMEOUT_S: Final = 60
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 15, "pool_pre_ping": True}
 
 
@@ -68,13 +70,15 @@ def postgresql_settings() -> dict[str, str]:
 def _open_mysql(url: URL) -> Engine:
     engine = sa.create_engine(
         url,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": 60, "write_timeout": 60},
+        # The driver's connect_timeout ends with TCP's part of it: a stopped server's greeting is waited for by the other.
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": CONNECT_TIMEOUT_S, "write_timeout": 60},
         isolation_level="READ COMMITTED",
         **_POOL,
     )
 
     @sa.event.listens_for(engine, "connect")
     def set_session(connection: Any, _record: Any) -> None:
+        connection._read_timeout = _MYSQL_ANSWER_TIMEOUT_S
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout={limits.LOCK_TIMEOUT_S}")
             cursor.execute("SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'")
@@ -102,7 +106,7 @@ def _open_sqlite(url: URL) -> Engine:
     in_memory = not url.database or url.database == ":memory:"
     pool: dict[str, Any] = (
         # One connection, handed from thread to thread: whoever holds it has the whole database for that moment.
-        {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": 60}
+        {"poolclass": TurnsPool, "pool_timeout": 60}
         if in_memory
         else _POOL | {"poolclass": QueuePool, "pool_pre_ping": False}
     )
