@@ -15,6 +15,9 @@ branch_labels = None
 depends_on = None
 
 INNODB = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_row_format": "DYNAMIC"}
+# On MySQL tables are no part of a transaction: a server that died while it made them has left some, all of them empty,
+# for the rows come last, together with the note that this migration is done.
+MADE_ONCE = {"if_not_exists": True}
 
 
 def upgrade() -> None:
@@ -28,6 +31,7 @@ def upgrade() -> None:
         sa.Column("namespaces_tag", TOKEN, nullable=False),
         postgresql_with={"fillfactor": 10},
         **INNODB,
+        **MADE_ONCE,
     )
     lineages = op.create_table(
         "lineages",
@@ -35,6 +39,7 @@ def upgrade() -> None:
         sa.Column("from_revision", sa.BigInteger, nullable=False),
         sa.Column("recorded_ms", sa.BigInteger, nullable=False),
         **INNODB,
+        **MADE_ONCE,
     )
     namespaces = op.create_table(
         "namespaces",
@@ -45,6 +50,7 @@ def upgrade() -> None:
         sa.Column("is_closed", sa.Boolean, nullable=False),
         sa.Column("recorded_ms", sa.BigInteger, nullable=False),
         **INNODB,
+        **MADE_ONCE,
     )
     _create_commits()
     _create_heads()
@@ -70,8 +76,11 @@ def _create_commits() -> None:
         sa.Column("hash", DIGEST, nullable=False),
         sa.UniqueConstraint("namespace_id", "key", "version", name="commits_version"),
         **INNODB,
+        **MADE_ONCE,
     )
-    op.create_index("commits_feed", "commits", ["namespace_id", "revision"])
+    indexes = sa.inspect(op.get_bind()).get_indexes("commits")
+    if "commits_feed" not in [index["name"] for index in indexes]:  # MySQL knows no CREATE INDEX IF NOT EXISTS
+        op.create_index("commits_feed", "commits", ["namespace_id", "revision"])
 
 
 def _create_heads() -> None:
@@ -85,6 +94,7 @@ def _create_heads() -> None:
         postgresql_with={"fillfactor": 70},
         sqlite_with_rowid=False,
         **INNODB,
+        **MADE_ONCE,
     )
 
 

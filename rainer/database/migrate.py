@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from rainer.errors import SchemaMismatch, UnavailableError
 _LOCK_NAME = "rainer-schema"
 _LOCK_NUMBER = 7_214_636
 _LOCK_WAIT_S = 60
+# Alembic's operations work on one context for the whole process; two threads would run each other's migrations.
+_alembic = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def state(engine: Engine) -> SchemaState:
 
 def upgrade_engine(engine: Engine) -> None:
     """Run the migrations under a lock, so that servers that start together make the schema once."""
-    with translated(), writing(engine) as connection, _locked(connection):
+    with _alembic, translated(), writing(engine) as connection, _locked(connection):
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
