@@ -196,6 +196,11 @@ class MissingExtra(RainerError):
     code = "missing-extra"
 
 
+def missing_extra(what: str, extras: str = "server") -> MissingExtra:
+    """The error that says, in one sentence, what is not installed and the pip command that brings it."""
+    return MissingExtra(f"{what}: pip install 'rainer[{extras}]'")
+
+
 def _tree(cls: type[RainerError]) -> Iterator[type[RainerError]]:
     yield cls
     for sub in cls.__subclasses__():

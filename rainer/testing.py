@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rainer.client import Client
-from rainer.errors import MissingExtra
+from rainer.errors import missing_extra
 
 try:
     import uvicorn
@@ -23,7 +23,7 @@ try:
     from rainer.api import create_app
     from rainer.journal import Journal
 except ImportError as e:
-    raise MissingExtra("rainer.testing needs the server's parts", hint="pip install 'rainer[server]'") from e
+    raise missing_extra("rainer.testing needs the server's libraries") from e
 
 
 def memory_journal() -> Journal:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rainer.errors import MissingExtra, NotFoundError
+from rainer.errors import NotFoundError, missing_extra
 from rainer.settings import BY_NAME
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ def needs_server() -> Iterator[None]:
         missing = e.name or "a module"
         if missing.split(".")[0] == "rainer":
             raise
-        raise MissingExtra(
-            f"this command needs the server's libraries, and {missing} is not installed",
-            hint="pip install 'rainer[server]'   (or rainer[server,postgresql], rainer[server,mysql])",
-        ) from None
+        raise missing_extra(f"this command needs the server's libraries, and {missing} is not installed") from None
 
 
 def need_journal(run: Invocation) -> None:

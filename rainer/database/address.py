@@ -5,15 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Final
 
-from rainer.errors import InvalidError, MissingExtra
+from rainer.errors import InvalidError, missing_extra
 
 try:
     from sqlalchemy.engine import URL, make_url
     from sqlalchemy.exc import ArgumentError
 except ImportError as e:  # the bare client has no SQLAlchemy
-    raise MissingExtra(
-        "the journal needs SQLAlchemy, which is not installed", hint="pip install 'rainer[server]'"
-    ) from e
+    raise missing_extra("the journal needs SQLAlchemy, which is not installed") from e
 
 _DRIVERS: Final = {
     "sqlite": ("sqlite+pysqlite", "sqlite3", "server"),
@@ -47,9 +45,7 @@ def parse_address(text: str) -> URL:
         )
     driver, module, extra = _DRIVERS[scheme]
     if find_spec(module) is None:
-        raise MissingExtra(
-            f"{scheme} needs {module}, which is not installed", hint=f"pip install 'rainer[server,{extra}]'"
-        )
+        raise missing_extra(f"{scheme} needs {module}, which is not installed", f"server,{extra}")
     return _checked(url.set(drivername=driver))
 
 
