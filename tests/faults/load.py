@@ -17,15 +17,21 @@ PATIENCE_S = 90
 
 
 class Load:
-    """12 writers on 4 keys for as long as the `with` block runs; `history` is what they were told."""
+    """12 writers on 4 keys for as long as the `with` block runs; `history` is what they were told.
 
-    def __init__(self, servers: Sequence[str], seed: int, *, timeout_s: float = 5.0) -> None:
+    Every server is home to as many of them; `roaming` is how often they ask another one for no reason.
+    """
+
+    def __init__(self, servers: Sequence[str], seed: int, *, timeout_s: float = 5.0, roaming: float = 0.1) -> None:
         self._ended = threading.Event()
         keys = [f"key-{number}" for number in range(1, KEYS + 1)]
         self._writers = [
-            Writer(f"writer-{n}", servers, keys, seed=seed + n, timeout_s=timeout_s, ended=self._ended)
+            Writer(
+                f"writer-{n}", _beginning_at(servers, n), keys, seed=seed + n, timeout_s=timeout_s, roaming=roaming,
+                ended=self._ended,
+            )
             for n in range(1, WRITERS + 1)
-        ]
+        ]  # fmt: skip
 
     @property
     def history(self) -> History:
@@ -60,3 +66,8 @@ class Load:
         self._ended.set()
         for writer in self._writers:
             writer.join()
+
+
+def _beginning_at(servers: Sequence[str], number: int) -> list[str]:
+    start = number % len(servers)
+    return [*servers[start:], *servers[:start]]

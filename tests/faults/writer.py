@@ -19,17 +19,18 @@ _SAID_BYTES_MAX = 300
 
 
 class Writer(threading.Thread):
-    """Keeps to one server while it answers, goes to another when it does not, and now and then for no reason."""
+    """Asks the first of its servers, another when that one does not answer, and with `roaming` also for no reason."""
 
     def __init__(
         self, name: str, servers: Sequence[str], keys: Sequence[str], *, seed: int, timeout_s: float,
-        ended: threading.Event,
+        roaming: float, ended: threading.Event,
     ) -> None:  # fmt: skip
         super().__init__(name=name)
         self.history = History()
         self._random = random.Random(seed)
         self._servers, self._keys = servers, keys
-        self._server = self._random.choice(servers)
+        self._server = servers[0]
+        self._roaming = roaming
         self._connections = Connections(timeout_s)
         self._ended = ended
         self._number = 0
@@ -46,8 +47,8 @@ class Writer(threading.Thread):
             self._connections.close()
 
     def _work(self) -> None:
-        if self._random.random() < 0.1:
-            self._server = self._random.choice(self._servers)
+        roams = self._random.random() < self._roaming
+        self._server = self._random.choice(self._servers) if roams else self._servers[0]
         key = self._random.choice(self._keys)
         version = self._read(key)
         if version is None:
