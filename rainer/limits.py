@@ -45,6 +45,8 @@ FEED_BEAT_S: Final = 5.0
 
 BODY_TIMEOUT_S: Final = 30.0
 """A request body must arrive within this time, however slowly it drips."""
+READY_TIMEOUT_S: Final = 2.0
+"""How long the database may take to answer a server that is asked whether it is ready."""
 LOCK_TIMEOUT_S: Final = 8
 """How long a writer waits for the journal's lock before it answers that the database is unavailable."""
 STALLED_WRITER_S: Final = 5

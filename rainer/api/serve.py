@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
+import logging.config
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from rainer.api.app import RainerApp, create_app
 from rainer.api.protocol import PatientProtocol
-from rainer.errors import InvalidError, UnavailableError
+from rainer.api.workers import Workers, end_signals
+from rainer.errors import InvalidError, RainerError, UnavailableError
 from rainer.journal import Journal, JournalOptions
 from rainer.service import ServiceOptions
 from rainer.settings import share_figures_in
 
+log = logging.getLogger("rainer.serve")
+
+_BACKLOG: Final = 4096
 _SHUTDOWN_TIMEOUT_S: Final = 30
 
 
@@ -60,30 +67,12 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         self._loop = asyncio.get_running_loop()
-        handled = (signal.SIGINT, signal.SIGTERM)
-        before = {sig: signal.signal(sig, self.handle_exit) for sig in handled}
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in end_signals()}
         try:
             yield
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
-
-
-class _Worker(Process):
-    @property
-    def server(self) -> _Server:
-        if self._server is None:
-            self._server = _Server(config=self.config)
-        assert isinstance(self._server, _Server)
-        return self._server
-
-
-class _Workers(Multiprocess):
-    def init_processes(self) -> None:
-        for _ in range(self.processes_num):
-            process = _Worker(self.config, self.sockets)
-            process.start()
-            self.processes.append(process)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -98,11 +87,23 @@ def bind(host: str, port: int) -> socket.socket:
         raise InvalidError(f"port {port} is not from 0 to 65535") from None
     except OSError as e:
         sock.close()
-        raise UnavailableError(
-            f"cannot listen on {host}:{port}: {e.strerror}", hint="choose another with --host and --port"
-        ) from e
-    sock.set_inheritable(True)
+        raise _taken(host, port, e) from e
     return sock
+
+
+def _listen(sock: socket.socket) -> None:
+    """Take connections; only now, when the database is ready."""
+    try:
+        sock.listen(_BACKLOG)
+    except OSError as e:  # another server bound the same port at the same moment, and was quicker
+        host, port = sock.getsockname()[:2]
+        raise _taken(host, port, e) from e
+
+
+def _taken(host: str, port: int, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another with --host and --port"
+    )
 
 
 def url_of(sock: socket.socket) -> str:
@@ -111,33 +112,47 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(options: ServeOptions, on_ready: Callable[[str, list[str]], None] | None = None) -> None:
+def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was accepted and return.
 
-    `on_ready(url, durability_faults)` is called once the database is ready and the port is ours. Raises
-    UnavailableError (port or database), SchemaMismatch, InvalidError.
+    `on_ready(url)` is called once the database is ready and the port is ours. Settings of the database under which a
+    commit could be lost are logged. Raises UnavailableError (port or database), SchemaMismatch, InvalidError.
     """
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
         with Journal(options.database, options=options.journal) as journal:
             faults = journal.durability_faults()
             if options.workers > 1 and journal.dialect == "memory":
                 raise InvalidError("a journal in memory cannot be shared by several workers", hint="--workers 1")
+        logging.config.dictConfig(log_settings(options.log_format, options.log_level))
+        for fault in faults:
+            log.warning("an acknowledged commit could be lost: %s", fault)
+        _listen(sock)
         if on_ready is not None:
-            on_ready(url_of(sock), faults)
-        directory = stack.enter_context(tempfile.TemporaryDirectory()) if options.workers > 1 else None
-        config = _config(options, directory)
-        sock.listen(config.backlog)
-        if options.workers > 1:
-            _Workers(config, [sock]).run()
+            on_ready(url_of(sock))
+        if options.log_format == "json":  # people are told by `on_ready`
+            log.info("serving %s from %s", url_of(sock), journal.address)
+        if options.workers == 1:
+            _serve(options, None, sock)
         else:
-            _Server(config).run([sock])
+            figures = stack.enter_context(tempfile.TemporaryDirectory(prefix="rainer-figures-"))
+            Workers(partial(_serve, options, figures), sock, options.workers, Path(figures)).run()
+
+
+def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) -> None:
+    """Serve a listening socket in this process."""
+    try:
+        _Server(_config(options, directory)).run([sock])
+    except RainerError as e:
+        if directory is None:
+            raise
+        log.error("a worker cannot start: %s", e)  # its parent tries again
+        sys.exit(1)
 
 
 def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
     return uvicorn.Config(
         partial(_make_app, options, directory),
         factory=True,
-        workers=options.workers,
         loop="auto",
         http=partial(PatientProtocol, timeout_s=options.service.body_timeout_s),  # type: ignore[arg-type]
         ws="none",
@@ -146,7 +161,7 @@ def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=4096,
+        backlog=_BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )
@@ -184,7 +199,7 @@ def log_settings(form: str, level: str) -> dict[str, Any]:
         "handlers": {"lines": handler, "bare": handler | {"formatter": "bare"}},
         "loggers": {
             "rainer": {"handlers": ["lines"], "level": level.upper(), "propagate": False},
-            "rainer.commits": {"handlers": ["bare"], "level": "INFO", "propagate": False},
+            "rainer.commits": {"handlers": ["bare"], "level": level.upper(), "propagate": False},
             "uvicorn": {"handlers": ["lines"], "level": quiet, "propagate": False},
         },
     }

@@ -151,4 +151,8 @@ class Service:
         """Raise UnavailableError unless the database answers and no shutdown has begun."""
         if self.is_closing:
             raise UnavailableError("the server is shutting down", hint="try another server")
-        await self.live.heads.state()
+        try:
+            async with asyncio.timeout(limits.READY_TIMEOUT_S):
+                await self.live.heads.state()
+        except TimeoutError:
+            raise UnavailableError(f"the database did not answer within {limits.READY_TIMEOUT_S:g} s") from None

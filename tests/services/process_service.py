@@ -107,9 +107,18 @@ class ProcessService(ABC):
 
     def stop(self) -> None:
         """Ask it to end, and check that it ended well. The data and the port stay."""
+        self.ask_to_stop()
+        self.wait_for_end()
+
+    def ask_to_stop(self, by: signal.Signals | None = None) -> None:
+        """Only ask; `wait_for_end` is the other half."""
         process = self._need_process()
         self.resume()
-        process.send_signal(self.stop_signal)
+        process.send_signal(by or self.stop_signal)
+
+    def wait_for_end(self) -> None:
+        """Wait for the end of a server that was asked to stop, and check that it ended well."""
+        process = self._need_process()
         try:
             code = process.wait(self.stop_timeout_s)
         except subprocess.TimeoutExpired:

@@ -27,7 +27,7 @@ class RainerServer(ProcessService):
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(environment=_clean_environment() | dict(environment or {}))
+        super().__init__(environment=clean_environment() | dict(environment or {}))
         self._database = database
         self._workers = workers
         self._data_dir = data_dir
@@ -74,7 +74,7 @@ class RainerServer(ProcessService):
             connection.close()
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Ours without RAINER_*: a developer's own settings must not decide how a test's server behaves."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAINER_")}
     return kept | {"PYTHONPATH": str(_TOP), "PYTHONUNBUFFERED": "1"}

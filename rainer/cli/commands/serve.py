@@ -25,7 +25,7 @@ def command(run: Invocation) -> None:
     """
     with needs_server():
         from rainer.api import serve
-    serve.run(_options(run), on_ready=lambda url, faults: _say_ready(run, url, faults))
+    serve.run(_options(run), on_ready=lambda url: _say_ready(run, url))
 
 
 def _options(run: Invocation) -> ServeOptions:
@@ -46,11 +46,11 @@ def _options(run: Invocation) -> ServeOptions:
     )
 
 
-def _say_ready(run: Invocation, url: str, faults: list[str]) -> None:
+def _say_ready(run: Invocation, url: str) -> None:
     """What a person needs next; in a service manager's log it is one message among others."""
+    if run.settings.log_format == "json":
+        return  # programs read along, and are told by a line of the log
     talk = run.talk
-    for fault in faults:
-        talk.line(("warning: ", "warning"), fault)
     base = f"{url}/{DEFAULT_NAMESPACE}"
     flag = "" if base == run.settings.url else f" --url {base}"
     talk.line(("Rainer serves ", "good"), (base, "key"))
