@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
@@ -12,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from rainer import limits
 from rainer.database.sqlite_file import follow_replacement
+from rainer.database.sqlite_lock import begin_immediate
 from rainer.database.turns import TurnsPool
 from rainer.errors import UnavailableError
 
@@ -122,8 +123,10 @@ def _open_sqlite(url: URL) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_WRITE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        if in_memory or not connection.get_execution_options().get(_WRITE):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            begin_immediate(cast(sqlite3.Connection, connection.connection.dbapi_connection), str(url.database))
 
     return engine
 
