@@ -13,7 +13,7 @@ Holds = Callable[[int], bool]
 """Tells of a process id whether it holds the lock."""
 
 _LOCKS = Path("/proc/locks")
-_WRITER_BYTE = "120"  # of the WAL index: SQLite's file format, section 2.3.2
+_WRITER_BYTE = 120  # of the WAL index: SQLite's file format, section 2.3.2
 
 # A reader's session is idle in its transaction too, but only the writer's has asked for the journal's row.
 _POSTGRESQL = """
@@ -66,7 +66,7 @@ def _holds_file(index: Path, pid: int) -> bool:
         if words[1] == "->":  # one that waits
             continue
         kind, owner, file, first, last = words[3:8]
-        is_writer = kind == "WRITE" and first <= _WRITER_BYTE <= last
+        is_writer = kind == "WRITE" and last != "EOF" and int(first) <= _WRITER_BYTE <= int(last)
         if is_writer and owner == str(pid) and file.rsplit(":", 1)[1] == inode:
             return True
     return False

@@ -13,6 +13,7 @@ from tests.faults.conftest import Serve
 from tests.faults.contents import read_contents
 from tests.faults.holders import Holds, holds, missing
 from tests.faults.load import PATIENCE_S, Load
+from tests.plugins.servers import DATABASES
 from tests.services.rainer import RainerServer
 from tests.services.waiting import wait_until
 
@@ -22,7 +23,7 @@ _STOPS_MAX = 200
 _SETTLED_S = 0.15
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=DATABASES)
 def observed_url(request: pytest.FixtureRequest) -> str:
     """A database of which can be told who holds its lock."""
     reason = missing(request.param)
