@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from rainer import limits
-from rainer.database.sqlite_file import follow_replacement
+from rainer.database.sqlite_file import SqliteFile
 from rainer.database.sqlite_lock import begin_immediate
 from rainer.database.turns import TurnsPool
 from rainer.errors import UnavailableError
@@ -71,7 +71,7 @@ def postgresql_settings() -> dict[str, str]:
 def _open_mysql(url: URL) -> Engine:
     engine = sa.create_engine(
         url,
-        # The driver's connect_timeout ends with TCP's part of it: a stopped server's greeting is waited for by the other.
+        # The driver's connect_timeout ends with TCP's part of it; a stopped server's greeting is a matter of the other.
         connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "read_timeout": CONNECT_TIMEOUT_S, "write_timeout": 60},
         isolation_level="READ COMMITTED",
         **_POOL,
@@ -112,8 +112,6 @@ def _open_sqlite(url: URL) -> Engine:
         else _POOL | {"poolclass": QueuePool, "pool_pre_ping": False}
     )
     engine = sa.create_engine(url, connect_args={"timeout": limits.LOCK_TIMEOUT_S, "check_same_thread": False}, **pool)
-    if not in_memory:
-        follow_replacement(engine, str(url.database))
 
     @sa.event.listens_for(engine, "connect")
     def set_session(connection: sqlite3.Connection, _record: Any) -> None:
@@ -128,6 +126,8 @@ def _open_sqlite(url: URL) -> Engine:
         else:
             begin_immediate(cast(sqlite3.Connection, connection.connection.dbapi_connection), str(url.database))
 
+    if not in_memory:
+        SqliteFile(engine, str(url.database))
     return engine
 
 

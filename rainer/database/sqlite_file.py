@@ -3,10 +3,15 @@
 A connection holds the file it was opened on, whatever stands at its path now: it would answer, and take commits, for a
 file that nobody will see again. So each one is compared with its path whenever it leaves the pool. (SQLite itself takes
 care that such a connection, when it closes, leaves the new file's `-wal` alone.)
+
+Whoever restores a copy may forget that the former file's `-wal` still stands beside it. SQLite cannot know, and would
+read the lost commits into the copy. We had that `-wal` open, so we know it, and set it aside.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sqlite3
 from typing import Any, Final
@@ -15,8 +20,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DisconnectionError
 
+log = logging.getLogger("rainer.database")
+
 FileId = tuple[int, int]
 _FILE: Final = "rainer_file"
+_NOTED: Final = "rainer_companions_noted"
+_COMPANIONS: Final = ("-shm", "-wal")
 
 
 def file_at(path: str) -> FileId | None:
@@ -28,28 +37,54 @@ def file_at(path: str) -> FileId | None:
     return found.st_dev, found.st_ino
 
 
-def follow_replacement(engine: Engine, path: str) -> None:
-    """Have an engine leave a file that was replaced, and never make one anew where one was."""
-    is_known = False
+class SqliteFile:
+    """The file that an engine's connections are on: followed when it is replaced, never made anew where one was."""
 
-    @sa.event.listens_for(engine, "do_connect")
-    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        nonlocal is_known
+    def __init__(self, engine: Engine, path: str) -> None:
+        self._path = path
+        self._last: FileId | None = None
+        self._companions: set[FileId] = set()
+        sa.event.listen(engine, "do_connect", self._connect)
+        sa.event.listen(engine, "checkin", self._note_companions)
+        sa.event.listen(engine, "checkout", self._compare)
+
+    def _connect(self, dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
         while True:
-            before = file_at(path)
-            if before is None and is_known:
-                raise FileNotFoundError(f"the file {path} is gone")
+            before = file_at(self._path)
+            if before is None and self._last is not None:
+                raise FileNotFoundError(f"the file {self._path} is gone")
+            if self._last not in (None, before):
+                self._set_companions_aside()
             connection = dialect.connect(*arguments, **options)
-            record.info[_FILE] = file_at(path)
-            if before in (None, record.info[_FILE]):
-                is_known = True
+            record.info[_FILE] = after = file_at(self._path)
+            record.info[_NOTED] = False
+            if before in (None, after):
+                self._last = after
                 return connection
             connection.close()
 
-    @sa.event.listens_for(engine, "checkout")
-    def compare(_connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
-        now = file_at(path)
+    def _note_companions(self, connection: sqlite3.Connection | None, record: Any) -> None:
+        """What a connection does first opens `-wal` and `-shm`; while it has them open, no other file has their ids."""
+        if connection is None or record.info.get(_NOTED) or record.info.get(_FILE) != file_at(self._path):
+            return
+        found = {companion for c in _COMPANIONS if (companion := file_at(self._path + c)) is not None}
+        self._companions |= found
+        record.info[_NOTED] = len(found) == len(_COMPANIONS)
+
+    def _compare(self, _connection: sqlite3.Connection, record: Any, _proxy: Any) -> None:
+        now = file_at(self._path)
         if now is None:
-            raise FileNotFoundError(f"the file {path} is gone")
+            raise FileNotFoundError(f"the file {self._path} is gone")
         if record.info.get(_FILE) != now:
             raise DisconnectionError("the database file was replaced")
+
+    def _set_companions_aside(self) -> None:
+        """Rename what belongs to the former file. Others who have it open, in whatever process, keep it."""
+        for path in (self._path + companion for companion in _COMPANIONS):
+            found = file_at(path)
+            if found in self._companions and found is not None:
+                aside = f"{path}.{found[1]}"
+                with contextlib.suppress(FileNotFoundError):  # another process has just done it
+                    os.rename(path, aside)  # noqa: PTH104 - paths are texts here
+                    log.warning("%s was replaced: %s belongs to the former file and is now %s", self._path, path, aside)
+        self._companions.clear()
