@@ -44,7 +44,7 @@ FEED_BEAT_S: Final = 5.0
 """How long an event stream is silent at most."""
 
 BODY_TIMEOUT_S: Final = 30.0
-"""A request body must arrive within this time, however slowly it drips."""
+"""A request must arrive within this time, however slowly it drips; and for so long an answer may lie unread."""
 READY_TIMEOUT_S: Final = 2.0
 """How long the database may take to answer a server that is asked whether it is ready."""
 LOCK_TIMEOUT_S: Final = 8

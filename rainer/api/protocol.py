@@ -70,7 +70,7 @@ class CorkedTransport:
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Requests must come in time and with bounded headers; responses leave in one piece; nothing is upgraded to.
+    """Requests come in time and with bounded headers, answers are read, or the connection ends; nothing is upgraded to.
 
     An upgrade may be ignored (RFC 9110), and must be: the parser takes a request that offers one, such as the first of
     every Java HttpClient, for the end of HTTP and drops its body. Such a request is read again without the offer.
@@ -80,6 +80,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._timeout_s = timeout_s
         self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         self._in_message = self._in_headers = self._is_deaf = False
         self._header_bytes = 0
 
@@ -125,8 +126,17 @@ class PatientProtocol(HttpToolsProtocol):
         if not self._offers_upgrade():
             super().on_message_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_timer = self.loop.call_later(self._timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_write_timer()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -173,6 +183,11 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _stop_write_timer(self) -> None:
+        timer, self._write_timer = self._write_timer, None
         if timer is not None:
             timer.cancel()
 

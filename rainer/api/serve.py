@@ -27,9 +27,15 @@ from rainer.journal import Journal, JournalOptions
 from rainer.service import ServiceOptions
 from rainer.settings import share_figures_in
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 log = logging.getLogger("rainer.serve")
 
 _BACKLOG: Final = 4096
+_FILES: Final = 65_536
 _SHUTDOWN_TIMEOUT_S: Final = 30
 
 
@@ -118,6 +124,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
     `on_ready(url)` is called once the database is ready and the port is ours. Settings of the database under which a
     commit could be lost are logged. Raises UnavailableError (port or database), SchemaMismatch, InvalidError.
     """
+    _open_more_files()
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
         with Journal(options.database, options=options.journal) as journal:
             faults = journal.durability_faults()
@@ -136,6 +143,15 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         else:
             figures = stack.enter_context(tempfile.TemporaryDirectory(prefix="rainer-figures-"))
             Workers(partial(_serve, options, figures), sock, options.workers, Path(figures)).run()
+
+
+def _open_more_files() -> None:
+    """Take as many files as we may: a login's usual 1,024 are fewer than the connections that a server keeps open."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) -> None:

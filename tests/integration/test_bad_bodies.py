@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,7 @@ from rainer.limits import CHANGESET_BODY_BYTES_MAX, PAYLOAD_BYTES_DEFAULT, MiB
 from tests.integration.conftest import verify
 from tests.integration.wire import Answer, Wire, ask, commit, request
 from tests.services.rainer import RainerServer
+from tests.services.waiting import wait_until
 
 POST = {"X-Rainer-Author": "test"}
 CHUNKED = POST | {"Transfer-Encoding": "chunked"}
@@ -182,6 +184,41 @@ def _drip(wire: Wire, piece: bytes, is_done: Callable[[], bool]) -> None:
             if wire.socket.recv(1, 2) == b"":
                 raise ConnectionError
         wire.socket.settimeout(20)
+
+
+@pytest.fixture(scope="module")
+def long_list(impatient: RainerServer) -> bytes:
+    """A request for more than all buffers on the way hold."""
+    for n in range(40):
+        assert commit(impatient.url, f"long-{n}", 1, b"x" * 999_999).status == 200
+    return request("GET", "/diary?prefix=long-&payload_utf8=yes")
+
+
+def test_an_answer_that_nobody_reads_is_given_up(impatient: RainerServer, long_list: bytes) -> None:
+    with Wire(impatient.url) as wire:
+        wire.send(long_list)
+        assert wire.socket.recv(1, 2)
+        wait_until(lambda: not _is_connected(impatient, wire), 10, "the end of the connection")
+        with pytest.raises((ConnectionError, ValueError, AssertionError)):  # and it does not look whole
+            json.loads(wire.answer().body)
+
+
+def test_an_answer_that_is_read_slowly_is_sent_to_its_end(impatient: RainerServer, long_list: bytes) -> None:
+    with Wire(impatient.url) as slow, Wire(impatient.url) as other:
+        slow.send(long_list)
+        begun, size = time.monotonic(), 0
+        while size < 39_000_000:
+            size += len(slow.socket.recv(400_000))
+            while time.monotonic() - begun < 3 * TIMEOUT_S * size / 39_000_000:
+                assert other.ask("GET", "/-/healthz").status == 200
+        assert slow.socket.recv(65_536)
+        assert time.monotonic() - begun > 2 * TIMEOUT_S
+
+
+def _is_connected(server: RainerServer, wire: Wire) -> bool:
+    ours = wire.socket.getsockname()[1]
+    found = psutil.Process(server.pid).net_connections("tcp")
+    return any(c.raddr and c.raddr.port == ours and c.status == psutil.CONN_ESTABLISHED for c in found)
 
 
 def test_many_slow_clients_do_not_slow_the_quick(impatient: RainerServer, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from rainer.database.engine import open_engine
 from rainer.errors import CorruptError, InvalidError, UnavailableError
 from rainer.journal import Journal
 from tests.integration.conftest import verify
-from tests.integration.wire import ask, commit
+from tests.integration.wire import Wire, ask, commit, request
 from tests.services.database_service import DatabaseService
 from tests.services.postgresql import PostgreSQL
 from tests.services.rainer import RainerServer, clean_environment
@@ -238,3 +239,22 @@ def test_a_schema_that_is_upgraded_keeps_its_journal(database_url: str, tomorrow
     with executing(database_url) as connection:
         connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{_newest()}'"))
     verify(database_url)
+
+
+# Files
+
+
+def test_a_server_opens_as_many_files_as_it_may(sqlite_url: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))  # a login's usual 1024 is less than the feeds we promise
+    try:
+        server = RainerServer(sqlite_url)
+        server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.closing(server), contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(Wire(server.url)) for _ in range(300)]
+        for wire in wires:
+            wire.send(request("GET", "/-/healthz"))
+        assert {wire.answer().status for wire in wires} == {200}
+        server.stop()
