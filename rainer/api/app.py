@@ -109,6 +109,8 @@ class RainerApp:
 
         try:
             await self._routes(scope, receive, note)
+        except reading.BrokenOff as e:  # the server below ends the connection, for the answer is not whole
+            log.warning("%s %s broke off: %s", scope["method"], names.shorten(scope["path"]), e)
         finally:
             route = scope.get("rainer_route", "none")
             self.service.figures.requests.labels(route, str(status)).inc()
@@ -190,6 +192,8 @@ async def _on_disconnect(_request: Request, _error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
+    if isinstance(error, reading.BrokenOff):
+        return Response()  # nobody gets it: an answer has begun
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))
 

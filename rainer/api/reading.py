@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import MetaForm, RawHeaders, commit_answer, etag_of, matches, state_headers
-from rainer.errors import InvalidError
+from rainer.errors import InvalidError, RainerError
 from rainer.journal.reads import PORTION, Reads
 from rainer.journal.row import Row, State
 from rainer.model import names
@@ -175,10 +175,17 @@ async def list_heads(request: Request) -> Response:
     return with_headers(StreamingResponse(body, media_type="application/json"), headers)
 
 
+class BrokenOff(Exception):
+    """The answer has begun and cannot be finished: it must not look whole."""
+
+
 async def _stream(service: Service, listing: Listing, pinned: State) -> AsyncIterator[bytes]:
     after, separator = listing.after, b"{"
     while True:
-        inside, after = await service.live.in_thread(listing.encoded, service.reads, pinned, after)
+        try:
+            inside, after = await service.live.in_thread(listing.encoded, service.reads, pinned, after)
+        except RainerError as e:
+            raise BrokenOff(str(e)) from e
         if inside:
             yield separator + inside
             separator = b","
