@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from rainer import limits
+from rainer.database.failures import translate
 from rainer.database.sqlite_file import SqliteFile
 from rainer.database.sqlite_lock import begin_immediate
 from rainer.database.turns import TurnsPool
@@ -27,6 +28,14 @@ _WRITING: Final[dict[str, dict[str, Any]]] = {
 CONNECT_TIMEOUT_S: Final = 10
 STATEMENT_TIMEOUT_S: Final = 30
 _MYSQL_ANSWER_TIMEOUT_S: Final = 60
+# A machine or network that is gone is noticed; a server that is stopped still acknowledges, and is not.
+_KEEPALIVES: Final = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": (STATEMENT_TIMEOUT_S + 10) * 1000,
+}
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 15, "pool_pre_ping": True}
 
 
@@ -46,15 +55,17 @@ def writing(engine: Engine) -> Connection:
     return engine.connect().execution_options(**_WRITING[engine.dialect.name])
 
 
+def is_in_memory(url: URL) -> bool:
+    """Whether the database is gone with its connection."""
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
 def _open_postgresql(url: URL) -> Engine:
     # A reader or writer that stops in the middle loses its session after seconds, and with it every lock.
     options = " ".join(f"-c {name}={value}" for name, value in postgresql_settings().items())
-    return sa.create_engine(
-        url,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options, "application_name": "rainer"},
-        isolation_level="REPEATABLE READ",
-        **_POOL,
-    )
+    connect_args = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "rainer"} | _KEEPALIVES
+    chosen = {name: value for name, value in connect_args.items() if name not in url.query}
+    return sa.create_engine(url, connect_args=chosen | {"options": options}, isolation_level="REPEATABLE READ", **_POOL)
 
 
 def postgresql_settings() -> dict[str, str]:
@@ -104,7 +115,7 @@ def _bound_idle_transactions(cursor: Any) -> None:
 
 
 def _open_sqlite(url: URL) -> Engine:
-    in_memory = not url.database or url.database == ":memory:"
+    in_memory = is_in_memory(url)
     pool: dict[str, Any] = (
         # One connection, handed from thread to thread: whoever holds it has the whole database for that moment.
         {"poolclass": TurnsPool, "pool_timeout": 60}
@@ -124,11 +135,25 @@ def _open_sqlite(url: URL) -> Engine:
         if in_memory or not connection.get_execution_options().get(_WRITE):
             connection.exec_driver_sql("BEGIN")
         else:
-            begin_immediate(cast(sqlite3.Connection, connection.connection.dbapi_connection), str(url.database))
+            _begin_immediate(connection, str(url.database))
+
+    @sa.event.listens_for(engine, "handle_error")
+    def leave_read_only(context: sa.ExceptionContext) -> None:
+        # A connection that was opened on a read-only file stays read-only when the file no longer is: drop them all.
+        code = getattr(context.original_exception, "sqlite_errorcode", 0)
+        if code & 0xFF == sqlite3.SQLITE_READONLY and not in_memory:
+            context.is_disconnect = True
 
     if not in_memory:
         SqliteFile(engine, str(url.database))
     return engine
+
+
+def _begin_immediate(connection: Connection, path: str) -> None:
+    try:
+        begin_immediate(cast(sqlite3.Connection, connection.connection.dbapi_connection), path)
+    except sqlite3.Error as e:
+        raise translate(e) from e
 
 
 def _set_durable(connection: sqlite3.Connection) -> None:
@@ -145,7 +170,7 @@ _OPENERS: Final = {"postgresql": _open_postgresql, "mysql": _open_mysql, "sqlite
 
 def ensure_folder(url: URL) -> None:
     """Make the folder of a SQLite file, private to its owner; UnavailableError where that cannot be done."""
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    if url.get_backend_name() != "sqlite" or not url.database or is_in_memory(url):
         return
     folder = Path(url.database).parent
     try:
@@ -159,7 +184,7 @@ def ensure_folder(url: URL) -> None:
 
 def missing_file(url: URL) -> Path | None:
     """The SQLite file that a URL names and that is not there; connecting would make it."""
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    if url.get_backend_name() != "sqlite" or not url.database or is_in_memory(url):
         return None
     file = Path(url.database)
     return None if file.exists() else file

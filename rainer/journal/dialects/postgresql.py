@@ -65,12 +65,19 @@ _COMPARE_AND_SET = _statement(_GUARD)
 
 async def connect(url: URL) -> asyncpg.Connection:
     """A connection with Rainer's session settings; UnavailableError where the server does not answer."""
+    settings = {
+        # Each statement of a writer must see what others committed before it, whatever the database's default is.
+        "default_transaction_isolation": "read committed",
+        "application_name": str(url.query.get("application_name", "rainer")),
+    }
+    # What asyncpg does not know in a URL it sends to the server as a setting; the server then refuses the connection.
+    plain = url.set(drivername="postgresql").difference_update_query(["application_name", "connect_timeout"])
     try:
         return await asyncpg.connect(
-            dsn=url.set(drivername="postgresql").render_as_string(hide_password=False),
-            timeout=CONNECT_TIMEOUT_S,
+            dsn=plain.render_as_string(hide_password=False),
+            timeout=int(str(url.query.get("connect_timeout", CONNECT_TIMEOUT_S))),
             command_timeout=STATEMENT_TIMEOUT_S,
-            server_settings=postgresql_settings() | {"application_name": "rainer"},
+            server_settings=postgresql_settings() | settings,
         )
     except FAILURES as e:
         raise UnavailableError(f"PostgreSQL cannot be reached: {e}", hint="is it running, and is its URL right?") from e
