@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rainer.errors import ConflictError, CorruptError, InvalidError
-from rainer.model.names import check_key
+from rainer.model.names import check_key, shorten
 
 if TYPE_CHECKING:
     from rainer.model.commit import Commit
@@ -127,7 +127,7 @@ class Folder:
         if delete:
             for path in self.path.iterdir():
                 is_file = path.is_symlink() or path.is_file()
-                if is_file and path.name not in wanted and path.name != LIST_NAME and path.name not in self._ours:
+                if is_file and path.name not in {*wanted, *self._ours} and _folded(path.name) != LIST_NAME:
                     yield path.name
 
     def _tells_case(self) -> bool:
@@ -143,7 +143,7 @@ class Folder:
     def _read_list(self) -> dict[str, str]:
         try:
             body = json.loads((self.path / LIST_NAME).read_bytes())
-            return {str(name): str(digest) for name, digest in body["files"].items()}
+            files = {str(name): str(digest) for name, digest in body["files"].items()}
         except FileNotFoundError:
             return {}
         except NotADirectoryError:
@@ -153,6 +153,13 @@ class Folder:
                 f"{self.path / LIST_NAME} is not a checkout's list of files",
                 hint="remove it, and check out with --force",
             ) from None
+        for name in files:  # whoever gave us the folder may have written the list: it must not lead us elsewhere
+            if _why_no_file(name) is not None:
+                raise CorruptError(
+                    f"{self.path / LIST_NAME} names {shorten(name)}, which no checkout writes",
+                    hint="remove it, and check out with --force",
+                )
+        return files
 
     def _write_list(self, files: dict[str, str]) -> None:
         _replace(self.path / LIST_NAME, json.dumps({"files": files}, indent=0, sort_keys=True).encode())
@@ -163,7 +170,8 @@ def _why_no_file(key: str) -> str | None:
         check_key(key)  # an ancestor's server may hold keys with a slash; no file is ever written outside the folder
     except InvalidError as e:
         return str(e)
-    if key == LIST_NAME or key.startswith(_TEMPORARY):
+    folded = _folded(key)  # some file systems take other letter case for the same name
+    if folded == LIST_NAME or folded.startswith(_TEMPORARY):
         return "the checkout itself uses this name"
     if sys.platform == "win32" and (
         _WINDOWS_BAD & set(key) or key.endswith((".", " ")) or key.split(".")[0].lower() in _WINDOWS_DEVICES

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -94,7 +96,10 @@ def test_a_link_in_the_way_is_replaced_and_never_followed(tmp_path: Path) -> Non
     assert files(folder) == {"a": "1"}
 
 
-@pytest.mark.parametrize("key", ["../escape", "a/b", "/etc/passwd", "..", LIST_NAME, ".rainer-new-x", "a\0b"])
+@pytest.mark.parametrize(
+    "key",
+    ["../escape", "a/b", "/etc/passwd", "..", LIST_NAME, LIST_NAME.upper(), ".rainer-new-x", ".Rainer-New-x", "a\0b"],
+)
 def test_no_key_leaves_the_folder_or_takes_our_own_names(tmp_path: Path, key: str) -> None:
     folder = tmp_path / "in"
     commit = Commit(key, 1, b"evil", "me", "", datetime.now(UTC))
@@ -155,6 +160,27 @@ def test_a_broken_list_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / LIST_NAME).write_text(text)
     with pytest.raises(CorruptError, match="is not a checkout's list of files"):
         Folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../victim.txt", "{top}/victim.txt", "..", "", "a/b", LIST_NAME, LIST_NAME.upper()])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_list_that_names_no_file_of_this_folder_is_told(tmp_path: Path, name: str, force: bool) -> None:
+    victim, folder = tmp_path / "victim.txt", tmp_path / "in"
+    victim.write_text("precious")
+    folder.mkdir()
+    name = name.format(top=tmp_path)
+    digest = hashlib.sha256(b"precious").hexdigest()
+    (folder / LIST_NAME).write_text(json.dumps({"files": {name: digest}}))
+    with pytest.raises(CorruptError) as caught:
+        Folder(folder, force=force).write([])
+    assert LIST_NAME in str(caught.value)
+    assert repr(name)[:50].rstrip("'") in str(caught.value)
+    assert victim.read_text() == "precious"
+
+
+def test_delete_keeps_the_list_in_whatever_case(tmp_path: Path) -> None:
+    (tmp_path / LIST_NAME.upper()).write_text('{"files": {}}')
+    assert Folder(tmp_path).write(heads(a="1"), delete=True).removed == []
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
