@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def test_show_of_what_is_not_there(rainer: CommandLine, client: Client) -> None:
     assert rainer("show", "nope").code == 4
     assert rainer("show", "k", "9").code == 4
     assert rainer("show", "nope", "--json").error["code"] == "not-found"
+
+
+def test_commands_to_copy_quote_the_key(rainer: CommandLine, client: Client) -> None:
+    key = "a b; echo $(id) 'x'"
+    client.commit(key, b"\xff", version=1)
+    assert f"rainer commit {shlex.quote(key)} FILE" in rainer("commit", key).err
+    assert f"rainer commit-prepared {shlex.quote(key)}" in rainer("commit", key).err
+    assert f"rainer uncommit {shlex.quote(key)}" in rainer("revert", key, "-y").err
+    assert f"rainer show {shlex.quote(key)} > FILE" in rainer("edit", key).err
+    client.commit(key, None, version=2)
+    assert f"rainer show {shlex.quote(key)} 1" in rainer("show", key).err
 
 
 def test_an_unknown_namespace_is_not_found_and_no_new_key(rainer: CommandLine, journal: TestServer) -> None:

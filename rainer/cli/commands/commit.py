@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -60,6 +61,7 @@ def command(
 
 
 def _no_message(key: str) -> WrongUsage:
+    key = shlex.quote(key)
     return WrongUsage(
         "say why with -m MESSAGE",
         hint=f"rainer commit {key} FILE -m MESSAGE\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from rainer.cli import committing
@@ -37,7 +39,7 @@ def command(run: Invocation, key: str, to: int | None, yes: bool, message: str |
     author = run.author
     head = run.client.get(key)
     if to is None and head.version == 1:
-        raise NothingDone(f"nothing to do: {key!r} has one version only", hint=f"rainer uncommit {key}")
+        raise NothingDone(f"nothing to do: {key!r} has one version only", hint=f"rainer uncommit {shlex.quote(key)}")
     wanted = run.client.get(key, head.version - 1 if to is None else to)
     if wanted.payload == head.payload:
         raise NothingDone(f"nothing to do: versions {wanted.version} and {head.version} of {key!r} hold the same")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def command(run: Invocation, key: str, version: int | None, at: int | None, as_j
 
 
 def _before(commit: Commit) -> str | None:
-    return f"rainer show {commit.key} {commit.version - 1}" if commit.version > 1 else None
+    return f"rainer show {shlex.quote(commit.key)} {commit.version - 1}" if commit.version > 1 else None
 
 
 def _print_on_terminal(run: Invocation, payload: bytes) -> None:
