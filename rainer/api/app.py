@@ -53,7 +53,8 @@ ROUTES: Final = (
 class RainerApp:
     """The app of `create_app`. Serve it, or mount it in an app of your own.
 
-    Mounted, it starts with the first request; await `service.close()` in your own shutdown to finish what was accepted.
+    Mounted, it starts with the first request. In your own shutdown call `service.begin_shutdown()`, which ends the
+    waiting feeds, and when no request is left await `service.close()`, which finishes what was accepted.
     """
 
     def __init__(self, service: Service) -> None:
@@ -77,7 +78,11 @@ class RainerApp:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")
         if not self.service.is_started:
-            await self.service.start()
+            try:
+                await self.service.start()
+            except RainerError as e:
+                await problem(e)(scope, hot.no_body, send)
+                return
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
             segments = asking.raw_segments(scope)
@@ -194,7 +199,7 @@ async def _on_disconnect(_request: Request, _error: Exception) -> Response:
 async def _on_bug(request: Request, error: Exception) -> Response:
     if isinstance(error, reading.BrokenOff):
         return Response()  # nobody gets it: an answer has begun
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    log.error("%s %s failed", request.method, names.shorten(_raw_path(request.scope)), exc_info=error)
     return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))
 
 

@@ -70,17 +70,22 @@ class Service:
         return self._live is not None
 
     async def start(self) -> None:
-        """Begin on the running loop; may be called again and again."""
+        """Begin on the running loop; may be called again and again. UnavailableError once a shutdown has begun."""
         if self._starting is None:
             self._starting = asyncio.Lock()
         async with self._starting:
             if self._live is not None:
                 return
+            self._refuse_closing()
             live = self.journal.live()
             live.on_group(self.figures.follow(live))
             live.on_group(self._log)
             await live.start()
             self._live = live
+
+    def _refuse_closing(self) -> None:
+        if self.is_closing:
+            raise UnavailableError("the server is shutting down", hint="try another server")
 
     def _log(self, plan: Plan) -> None:
         known = self.commit_log.namespace_names
@@ -97,6 +102,9 @@ class Service:
     async def close(self) -> None:
         """Finish what was accepted."""
         self.is_closing = True
+        if self._starting is not None:
+            async with self._starting:  # what is starting is closed, too
+                pass
         live, self._live = self._live, None
         if live is not None:
             await live.close()
@@ -149,8 +157,7 @@ class Service:
 
     async def check_ready(self) -> None:
         """Raise UnavailableError unless the database answers and no shutdown has begun."""
-        if self.is_closing:
-            raise UnavailableError("the server is shutting down", hint="try another server")
+        self._refuse_closing()
         try:
             async with asyncio.timeout(limits.READY_TIMEOUT_S):
                 await self.live.heads.state()
