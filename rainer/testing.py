@@ -12,18 +12,22 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rainer.client import Client
-from rainer.errors import missing_extra
+from rainer.errors import UnavailableError, missing_extra
 
 try:
     import uvicorn
 
     from rainer.api import create_app
+    from rainer.api.app import RainerApp
     from rainer.journal import Journal
 except ImportError as e:
     raise missing_extra("rainer.testing needs the server's libraries") from e
+
+_SHUTDOWN_TIMEOUT_S: Final = 5
+_END_TIMEOUT_S: Final = 30.0
 
 
 def memory_journal() -> Journal:
@@ -59,11 +63,27 @@ def server(journal: Journal | None = None) -> Iterator[TestServer]:
             own.close()
 
 
+class _Server(uvicorn.Server):
+    """A server that lets its waiting feeds go when it ends."""
+
+    def __init__(self, app: RainerApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, log_config=None, lifespan="on", ws="none", access_log=False,
+                timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
+            )
+        )  # fmt: skip
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.service.begin_shutdown()
+        await super().shutdown(sockets)
+
+
 @contextlib.contextmanager
 def _listening(journal: Journal) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        config = uvicorn.Config(create_app(journal), log_config=None, lifespan="on", ws="none", access_log=False)
-        runner = uvicorn.Server(config)
+        runner = _Server(create_app(journal))
         # The socket listens already, so a client that is quicker than the thread waits in its backlog.
         thread = threading.Thread(target=runner.run, args=([sock],), name="rainer-test-server", daemon=True)
         thread.start()
@@ -71,4 +91,6 @@ def _listening(journal: Journal) -> Iterator[str]:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         finally:
             runner.should_exit = True
-            thread.join()
+            thread.join(_END_TIMEOUT_S)
+            if thread.is_alive():
+                raise UnavailableError(f"the test's server did not end within {_END_TIMEOUT_S:g} s")
