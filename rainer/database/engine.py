@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import sqlite3
 from pathlib import Path
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary, WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
@@ -36,6 +40,7 @@ _KEEPALIVES: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": (STATEMENT_TIMEOUT_S + 10) * 1000,
 }
+_opened: Final[WeakKeyDictionary[Engine, WeakSet[Any]]] = WeakKeyDictionary()
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": 15, "pool_pre_ping": True}
 
 
@@ -65,7 +70,23 @@ def _open_postgresql(url: URL) -> Engine:
     options = " ".join(f"-c {name}={value}" for name, value in postgresql_settings().items())
     connect_args = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "rainer"} | _KEEPALIVES
     chosen = {name: value for name, value in connect_args.items() if name not in url.query}
-    return sa.create_engine(url, connect_args=chosen | {"options": options}, isolation_level="REPEATABLE READ", **_POOL)
+    engine = sa.create_engine(
+        url, connect_args=chosen | {"options": options}, isolation_level="REPEATABLE READ", **_POOL
+    )
+    opened = _opened[engine] = WeakSet()
+
+    @sa.event.listens_for(engine, "connect")
+    def remember(connection: Any, _record: Any) -> None:
+        opened.add(connection)
+
+    return engine
+
+
+def break_off(engine: Engine) -> None:
+    """End PostgreSQL's connections under whoever waits on them: the driver has no bound of its own on an answer."""
+    for connection in list(_opened.get(engine, ())):
+        with contextlib.suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
 
 
 def postgresql_settings() -> dict[str, str]:

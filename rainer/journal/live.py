@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Engine
 
 from rainer import limits
+from rainer.database.engine import STATEMENT_TIMEOUT_S, break_off
+from rainer.errors import UnavailableError
 from rainer.journal.committer import Committer
 from rainer.journal.dialects.opening import dialect_of, open_session
 from rainer.journal.group import HeadKey, Plan, Submission
@@ -23,6 +26,9 @@ from rainer.journal.wakeup import Wakeup
 
 log = logging.getLogger("rainer.journal")
 T = TypeVar("T")
+_READ_TIMEOUT_S = STATEMENT_TIMEOUT_S + 10
+"""The database ends a statement before; this is for one that is stopped, or gone with nobody to say so."""
+_GRACE_S = 5
 _POLL_S = 0.1
 _POLL_BESIDE_NOTIFICATIONS_S = 2.0
 
@@ -44,6 +50,7 @@ class LiveJournal:
         self._engine = engine
         dialect = dialect_of(engine)
         self._threads = ThreadPoolExecutor(1 if dialect.is_memory else 6, "rainer-reads")
+        self._reading: set[Future[Any]] = set()
         self._listeners: list[Callable[[Plan], None]] = []
         self.committer = Committer(
             open_session(engine), in_thread=dialect.in_thread, on_group=self._on_group,
@@ -77,7 +84,23 @@ class LiveJournal:
         await self.wakeup.close()
         for closer in self._closers:
             await closer.close()
-        self._threads.shutdown()
+        await self._end_threads()
+
+    async def _end_threads(self) -> None:
+        """Let reads end for a moment; then break off the connections they hang on, so that their threads end too."""
+        hanging = await self._still_reading()
+        if hanging:
+            log.warning("%d reads of the database hang and are broken off", len(hanging))
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            break_off(self._engine)
+            hanging = await self._still_reading()
+        self._threads.shutdown(wait=not hanging, cancel_futures=True)
+
+    async def _still_reading(self) -> set[Future[Any]]:
+        end = time.monotonic() + _GRACE_S
+        while self._reading and time.monotonic() < end:  # noqa: ASYNC110 - threads end the reads, not the loop
+            await asyncio.sleep(0.01)
+        return set(self._reading)
 
     def on_group(self, listener: Callable[[Plan], None]) -> None:
         """Call `listener` with every group this process writes, after it is kept and before its callers hear."""
@@ -105,8 +128,19 @@ class LiveJournal:
         return await self.heads.namespace(name)
 
     async def in_thread(self, read: Callable[..., T], *arguments: Any) -> T:
-        """Run a blocking read of `self.reads` in a worker thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read, *arguments)
+        """Run a blocking read of `self.reads` in a worker thread; UnavailableError if it takes far too long."""
+        begun = self._threads.submit(read, *arguments)
+        self._reading.add(begun)
+        begun.add_done_callback(self._reading.discard)
+        try:
+            async with asyncio.timeout(_READ_TIMEOUT_S) as bound:
+                return await asyncio.wrap_future(begun)
+        except TimeoutError as e:
+            if not bound.expired():
+                raise
+            raise UnavailableError(
+                f"the database does not answer within {_READ_TIMEOUT_S} s", hint="is it running, or overloaded?"
+            ) from e
 
     async def _read_heads(self, keys: Sequence[HeadKey]) -> tuple[State, list[Row]]:
         return await self.in_thread(self.reads.head_rows, keys)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -10,11 +12,13 @@ import pytest
 from psycopg import sql
 
 from rainer.database.address import parse_address
-from rainer.errors import InvalidError
+from rainer.errors import InvalidError, UnavailableError
 from rainer.journal import Journal
+from rainer.journal import live as live_module
+from tests.services.database_service import DatabaseService
 
 
-def _execute(url: str, statement: sql.Composable) -> None:
+def _execute(url: str, statement: sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
         connection.execute(statement)
 
@@ -58,4 +62,28 @@ def test_the_databases_default_isolation_does_not_reach_the_committer(postgresql
             begun = [
                 threads.submit((one, other)[n % 2].append, f"key-{n}", b"", version=1, author="me") for n in range(200)
             ]
-        assert sorted(answer.result().revision for answer in begun) == list(range(1, 201))
+        assert {answer.result().revision for answer in begun} == set(range(1, 201))
+
+
+def test_reads_of_a_stopped_server_end_and_closing_does_not_wait_for_them(
+    own_postgresql: DatabaseService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_READ_TIMEOUT_S", 1)
+    monkeypatch.setattr(live_module, "_GRACE_S", 1)
+
+    async def main(journal: Journal) -> None:
+        live = journal.live()
+        await live.start()
+        await live.in_thread(live.reads.state)
+        own_postgresql.pause()
+        with pytest.raises(UnavailableError, match="the database does not answer within 1 s"):
+            await live.in_thread(live.reads.state)
+        begun = time.monotonic()
+        await live.close()
+        assert time.monotonic() - begun < 20
+
+    with Journal(own_postgresql.create_database()) as journal:
+        try:
+            asyncio.run(main(journal))
+        finally:
+            own_postgresql.resume()
