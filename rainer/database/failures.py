@@ -20,7 +20,7 @@ _CONDITIONS: Final[tuple[tuple[tuple[str, ...], str, str], ...]] = (
     (
         ("readonly database", "read-only", "read only"),
         "the database is read-only",
-        "make the file, or the server, writable; reads go on meanwhile",
+        "make the file and its folder, or the server, writable; reads go on meanwhile",
     ),
     (
         ("database is locked", "table is locked", "lock timeout", "lock wait timeout", "deadlock"),

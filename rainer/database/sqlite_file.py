@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import stat
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -55,6 +56,7 @@ class SqliteFile:
                 raise FileNotFoundError(f"the file {self._path} is gone")
             if self._last not in (None, before):
                 self._set_companions_aside()
+            self._share_permissions()
             connection = dialect.connect(*arguments, **options)
             record.info[_FILE] = after = file_at(self._path)
             record.info[_NOTED] = False
@@ -77,6 +79,15 @@ class SqliteFile:
             raise FileNotFoundError(f"the file {self._path} is gone")
         if record.info.get(_FILE) != now:
             raise DisconnectionError("the database file was replaced")
+
+    def _share_permissions(self) -> None:
+        """Give `-wal` and `-shm` what the file has been given since: made beside a read-only file, they stay so."""
+        with contextlib.suppress(OSError):
+            granted = stat.S_IMODE(os.stat(self._path).st_mode)  # noqa: PTH116 - as above
+            for path in (self._path + companion for companion in _COMPANIONS):
+                mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116
+                if mode | granted != mode:
+                    os.chmod(path, mode | granted)  # noqa: PTH101
 
     def _set_companions_aside(self) -> None:
         """Rename what belongs to the former file. Others who have it open, in whatever process, keep it."""

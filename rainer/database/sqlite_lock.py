@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 from rainer import limits
-from rainer.database.failures import translate
 from rainer.errors import UnavailableError
 
 log = logging.getLogger("rainer.database")
@@ -44,8 +43,6 @@ def begin_immediate(connection: sqlite3.Connection, path: str) -> None:
                     stopped = continue_holder(path)
         if stopped is not None:
             stopped.stop()
-    except sqlite3.Error as e:
-        raise translate(e) from e
     finally:
         if stopped is not None:
             stopped.close()

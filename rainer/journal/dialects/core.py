@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from rainer.database.engine import writing
+from rainer.database.engine import is_in_memory, writing
 from rainer.database.failures import translated
 from rainer.database.schema import commits, heads, journal, namespaces
 from rainer.errors import UnavailableError
@@ -140,10 +140,12 @@ class CoreSession:
         return None if found is None else bytes(found)
 
     async def reset(self) -> None:
-        # Back to the pool, which rolls back, and drops it where that fails. A database in memory ends with its
-        # connection: it must never be dropped for less. Where even the rollback fails, as on a connection that the
-        # server closed for a statement too long, the error that led here is the one to tell.
+        # A database in memory ends with its connection, which is only rolled back; elsewhere it is dropped. Where even
+        # that fails, as on a connection that the server closed for a statement too long, the error that led here is
+        # the one to tell.
         with contextlib.suppress(sa.exc.SQLAlchemyError):
+            if self._connection is not None and not is_in_memory(self.engine.url):
+                self._connection.invalidate()
             self._close()
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
+from rainer.database.engine import is_in_memory
 from rainer.database.failures import translated
 from rainer.journal.transact import Session
 
@@ -23,7 +24,7 @@ class Dialect:
 def dialect_of(engine: Engine) -> Dialect:
     """The dialect of an engine."""
     name = engine.dialect.name
-    is_memory = name == "sqlite" and engine.url.database in (None, "", ":memory:")
+    is_memory = is_in_memory(engine.url)
     return Dialect("memory" if is_memory else name, name != "postgresql", is_memory, name == "postgresql")
 
 
