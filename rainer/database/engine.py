@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import QueuePool
 
 from rainer import limits
+from rainer.database import failures
 from rainer.database.failures import translate
 from rainer.database.sqlite_file import SqliteFile
 from rainer.database.sqlite_lock import begin_immediate
@@ -30,7 +31,7 @@ _WRITING: Final[dict[str, dict[str, Any]]] = {
 }
 
 CONNECT_TIMEOUT_S: Final = 10
-STATEMENT_TIMEOUT_S: Final = 30
+STATEMENT_TIMEOUT_S: Final = failures.STATEMENT_TIMEOUT_S
 _MYSQL_ANSWER_TIMEOUT_S: Final = 60
 # A machine or network that is gone is noticed; a server that is stopped still acknowledges, and is not.
 _KEEPALIVES: Final = {

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import psycopg
+import pymysql
 import pytest
 from psycopg import sql
+from sqlalchemy import exc
+from sqlalchemy.engine import make_url
 
 from rainer.database.address import parse_address
-from rainer.errors import InvalidError, UnavailableError
+from rainer.database.engine import open_engine
+from rainer.database.failures import translate
+from rainer.errors import InvalidError, RainerError, UnavailableError
 from rainer.journal import Journal
 from rainer.journal import live as live_module
 from tests.services.database_service import DatabaseService
@@ -87,3 +94,88 @@ def test_reads_of_a_stopped_server_end_and_closing_does_not_wait_for_them(
             asyncio.run(main(journal))
         finally:
             own_postgresql.resume()
+
+
+def _refuse_writes(url: str, grants: str) -> str:
+    """The URL of a user who may do only what `grants` names on the database."""
+    address = make_url(url).set(drivername="mysql+pymysql")
+    name = f"limited_{secrets.token_hex(4)}"
+    with closing(_mariadb(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE USER '{name}'@'127.0.0.1' IDENTIFIED BY 'limited'")
+        cursor.execute(f"GRANT {grants} ON `{address.database}`.* TO '{name}'@'127.0.0.1'")
+    limited = address.set(drivername="mysql", username=name, password="limited")
+    return limited.render_as_string(hide_password=False)
+
+
+def _mariadb(url: str) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:
+    address = make_url(url)
+    return pymysql.connect(
+        host=address.host or "127.0.0.1",
+        port=address.port or 3306,
+        user=str(address.username),
+        password=str(address.password),
+        database=str(address.database),
+        autocommit=True,
+    )
+
+
+def test_a_mariadb_user_who_may_not_write_is_no_fault_of_the_value(mariadb_url: str) -> None:
+    Journal(mariadb_url).close()
+    limited = _refuse_writes(mariadb_url, "SELECT, UPDATE")
+    with Journal(limited) as journal, pytest.raises(UnavailableError, match="user may not") as caught:
+        journal.append("k", b"x", version=1, author="me")
+    assert "grant" in str(caught.value.hint)
+
+
+def test_a_postgresql_user_who_may_not_write_is_told_so(postgresql_url: str) -> None:
+    Journal(postgresql_url).close()
+    name = f"limited_{secrets.token_hex(4)}"
+    user = sql.Identifier(name)
+    _execute(postgresql_url, sql.SQL("CREATE USER {}").format(user))
+    _execute(postgresql_url, sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(user))
+    try:
+        limited = make_url(postgresql_url).set(username=name).render_as_string(hide_password=False)
+        with Journal(limited) as journal, pytest.raises(UnavailableError, match="user may not"):
+            journal.append("k", b"x", version=1, author="me")
+    finally:
+        _execute(postgresql_url, sql.SQL("DROP OWNED BY {0}; DROP USER {0}").format(user))
+
+
+def test_a_table_of_somebody_else_is_no_reason_to_upgrade(database_url: str) -> None:
+    engine = open_engine(parse_address(database_url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE journal (title VARCHAR(20))")
+    engine.dispose()
+    with pytest.raises(RainerError, match="not Rainer's") as caught:
+        Journal(database_url)
+    assert "db upgrade" not in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "words"),
+    [
+        (1366, InvalidError, "refuses this value"),
+        (1406, InvalidError, "refuses this value"),
+        (1153, InvalidError, "refuses this value"),
+        (1047, UnavailableError, "takes no statements"),
+        (1317, UnavailableError, "broke the statement off"),
+        (1969, UnavailableError, "longer than the server allows"),
+        (1364, UnavailableError, "does not answer"),
+        (4711, UnavailableError, "does not answer"),
+    ],
+)
+def test_only_a_value_at_fault_is_refused_for_good(number: int, kind: type[RainerError], words: str) -> None:
+    error = exc.DataError("INSERT", {}, pymysql.err.DataError(number, "words"))
+    with pytest.raises(kind, match=words):
+        raise translate(error)
+
+
+def test_an_error_without_words_is_named() -> None:
+    assert "TimeoutError" in str(translate(TimeoutError()))
+
+
+def test_a_statement_that_took_too_long_is_told_from_one_that_was_cancelled() -> None:
+    for said, words in (("statement timeout", "took over 30 s"), ("user request", "broke the statement off")):
+        orig = psycopg.errors.QueryCanceled(f"canceling statement due to {said}")
+        with pytest.raises(UnavailableError, match=words):
+            raise translate(exc.OperationalError("SELECT", {}, orig))

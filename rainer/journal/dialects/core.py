@@ -108,7 +108,7 @@ class CoreSession:
         return found
 
     async def write(self, plan: Plan) -> None:
-        with translated(writing=True):
+        with translated():
             self.insert_commits(plan.rows)
             moved = [
                 {"namespace_id": n, "key": k, "version": r.version, "revision": r.revision, "is_empty": r.is_empty}

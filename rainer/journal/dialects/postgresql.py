@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from rainer.database.engine import CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S, postgresql_settings
-from rainer.database.failures import translate
+from rainer.database.failures import translate, unavailable, words_of
 from rainer.errors import CorruptError, InvalidError, OutcomeUnknown, RainerError, UnavailableError
 from rainer.journal.dialects.core import namespaces_of, state_of
 from rainer.journal.group import HeadKey, Plan, Stored, StoredKey
@@ -80,7 +80,10 @@ async def connect(url: URL) -> asyncpg.Connection:
             server_settings=postgresql_settings() | settings,
         )
     except FAILURES as e:
-        raise UnavailableError(f"PostgreSQL cannot be reached: {e}", hint="is it running, and is its URL right?") from e
+        known = unavailable(e) if isinstance(e, asyncpg.PostgresError) else None
+        raise known or UnavailableError(
+            f"PostgreSQL cannot be reached: {words_of(e)}", hint="is it running, and is its URL right?"
+        ) from e
 
 
 def translate_asyncpg(error: Exception) -> RainerError:
