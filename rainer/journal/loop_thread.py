@@ -20,8 +20,12 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rainer-journal", daemon=True)
         self._thread.start()
-        self._live = make()
-        self._run(self._live.start()).result()
+        try:
+            self._live = make()
+            self._run(self._live.start()).result()
+        except BaseException:
+            self._end()
+            raise
 
     def call(self, call: Callable[[LiveJournal], Coroutine[Any, Any, T]]) -> Future[T]:
         """Begin a call on the loop; its answer can be waited for from any thread."""
@@ -33,6 +37,9 @@ class LoopThread:
     def close(self) -> None:
         """Finish what was begun, then end the loop and its thread."""
         self._run(self._finish()).result()
+        self._end()
+
+    def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

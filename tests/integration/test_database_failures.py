@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,8 +21,11 @@ from rainer.database.address import parse_address
 from rainer.database.engine import open_engine
 from rainer.database.failures import translate
 from rainer.errors import InvalidError, RainerError, UnavailableError
-from rainer.journal import Journal
+from rainer.journal import Journal, LiveJournal
 from rainer.journal import live as live_module
+from rainer.journal.loop_thread import LoopThread
+from rainer.journal.row import State
+from rainer.journal.wakeup import Wakeup
 from tests.services.database_service import DatabaseService
 
 
@@ -179,3 +183,40 @@ def test_a_statement_that_took_too_long_is_told_from_one_that_was_cancelled() ->
         orig = psycopg.errors.QueryCanceled(f"canceling statement due to {said}")
         with pytest.raises(UnavailableError, match=words):
             raise translate(exc.OperationalError("SELECT", {}, orig))
+
+
+def test_a_database_that_is_away_is_told_of_once_and_asked_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    looks = 0
+    away = True
+    state = State("lineage", 1, b"", 0, "tag")
+
+    async def read_state() -> State:
+        nonlocal looks
+        looks += 1
+        if away:
+            raise UnavailableError("away")
+        return state
+
+    async def main() -> None:
+        nonlocal away
+        wakeup = Wakeup(read_state, 0.01)
+        assert not await wakeup.wait(wakeup.turn, state, 0.5)
+        away = False
+        assert looks == 1
+        assert not await wakeup.wait(wakeup.turn, state, 1.0)
+        await wakeup.close()
+
+    asyncio.run(main())
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "the journal cannot be polled, trying again until it can",
+        "the journal can be polled again",
+    ]
+
+
+def test_a_loop_that_cannot_begin_leaves_no_thread_behind() -> None:
+    def make() -> LiveJournal:
+        raise UnavailableError("not now")
+
+    with pytest.raises(UnavailableError, match="not now"):
+        LoopThread(make)
+    assert "rainer-journal" not in {thread.name for thread in threading.enumerate()}
