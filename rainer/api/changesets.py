@@ -22,6 +22,7 @@ from rainer.errors import DeniedError, InvalidError, NotFoundError, TooLargeErro
 from rainer.journal.group import Submission
 from rainer.model import names, times
 from rainer.model.commit import Draft
+from rainer.service.service import RefusedDraft
 
 _MEMBERS = {"namespace", "key", "version", "payload_utf8", "payload_base64", "empty", "author", "comment", "mtime"}
 _FORM = MetaForm(revisions=True)
@@ -32,9 +33,11 @@ async def post_changeset(request: Request) -> Response:
     """`POST /-/changesets`: commit all of it, or nothing with every conflict named."""
     service = service_of(request)
     submission = await read_changeset(request, service.options.body_timeout_s)
-    for i, d in enumerate(submission.drafts):
-        with _at(i):
-            await service.check(d)
+    try:
+        await service.check(submission.drafts)
+    except RefusedDraft as refused:
+        with _at(refused.place):
+            raise refused.error from None
     try:
         rows = await service.live.commit(submission)
     except VersionConflict as e:
@@ -43,8 +46,10 @@ async def post_changeset(request: Request) -> Response:
         _FORM.meta(row._replace(payload=None), d.namespace)
         for row, d in zip(rows, submission.drafts, strict=True)
     ]  # fmt: skip
-    body = {"revision": rows[-1].revision, "commits": metas}
-    headers: RawHeaders = [(REVISION, b"%d" % rows[-1].revision), (LINEAGE, service.lineage.encode())]
+    # Of a repetition, too, the last commit's, in whatever order its drafts come.
+    revision = max(row.revision for row in rows)
+    body = {"revision": revision, "commits": metas}
+    headers: RawHeaders = [(REVISION, b"%d" % revision), (LINEAGE, service.lineage.encode())]
     return with_headers(Response(orjson.dumps(body), media_type="application/json"), headers)
 
 
@@ -63,9 +68,10 @@ async def read_changeset(request: Request, timeout_s: float) -> Submission:
             limit=limits.CHANGESET_COMMITS_MAX,
         )
     no_strangers(body, {"author", "comment", "commits", "mtime"}, "a changeset")
-    commit_id = request.headers.get("x-rainer-commit-id")
-    if commit_id is not None:
-        names.check_commit_id(commit_id)
+    commit_ids = request.headers.getlist("x-rainer-commit-id")
+    if len(set(commit_ids)) > 1:
+        raise InvalidError("X-Rainer-Commit-Id is given twice, and not the same", hint="give one id to a changeset")
+    commit_id = names.check_commit_id(commit_ids[0]) if commit_ids else None
     return Submission(tuple(_numbered(body, commit, i) for i, commit in enumerate(commits)), commit_id)
 
 

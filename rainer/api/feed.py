@@ -50,15 +50,11 @@ class Feed:
         """Stand where a page ended: also in its lineage and chain, so that a restored database is noticed."""
         self.since, self.lineage, self.chain = page.revision, page.state.lineage, page.chain
 
-    async def body(self, page: FeedPage) -> dict[str, Any]:
+    def body(self, page: FeedPage) -> dict[str, Any]:
         members = {
             "lineage": page.state.lineage, "revision": page.revision, "chain": page.chain.hex(), "more": page.more
         }  # fmt: skip
-        known = self.service.live.heads.memory.namespaces
-        spaces = {n.id: n.name for n in known.values()}
-        if any(row.namespace_id not in spaces for row in page.rows):
-            spaces = {n.id: n.name for n in (await self.service.live.in_thread(self.service.reads.namespaces)).values()}
-        return feed_body(members, page.rows, self.form, spaces)
+        return feed_body(members, page.rows, self.form, page.namespaces)
 
 
 def _feed(request: Request) -> Feed:
@@ -75,7 +71,8 @@ def _feed(request: Request) -> Feed:
     limit = asking.bounded(request, "limit", limits.FEED_PAGE_DEFAULT, 1, limits.FEED_PAGE_MAX)
     return Feed(
         service, since, namespace, limit, meta_form(request, feed=True), request.query_params.get("lineage"),
-        _chain(request),
+        # A browser that reconnects repeats the URL it began with: `chain` belongs to that `since`, not to this id.
+        _chain(request) if last_id is None else None,
     )  # fmt: skip
 
 
@@ -101,7 +98,7 @@ async def read_changes(request: Request) -> Response:
         return with_headers(StreamingResponse(_events(feed, page, turn), media_type=_EVENTS), headers)
     wait_s = asking.bounded(request, "wait", 0, 0, limits.FEED_WAIT_S_MAX)
     page = await _wait(request, feed, wait_s)
-    return json_answer(request, await feed.body(page), page.state)
+    return json_answer(request, feed.body(page), page.state)
 
 
 async def _wait(request: Request, feed: Feed, wait_s: int) -> FeedPage:
@@ -126,7 +123,7 @@ async def _events(feed: Feed, page: FeedPage, turn: int) -> AsyncIterator[bytes]
     told = feed.since
     while True:
         if page.rows or page.revision != told:
-            yield await _event(feed, page)
+            yield _event(feed, page)
             told = page.revision
         feed.advance(page)
         if not page.more:
@@ -146,6 +143,6 @@ async def _events(feed: Feed, page: FeedPage, turn: int) -> AsyncIterator[bytes]
             page = replace(page, rows=[], more=False)
 
 
-async def _event(feed: Feed, page: FeedPage) -> bytes:
-    body = orjson.dumps(await feed.body(page))
+def _event(feed: Feed, page: FeedPage) -> bytes:
+    body = orjson.dumps(feed.body(page))
     return b"event: changes\nid: %d\ndata: %s\n\n" % (page.revision, body)

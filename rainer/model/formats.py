@@ -1,7 +1,8 @@
 """Formats a namespace can demand of its payloads: any, json, yaml, toml.
 
-The checks parse, they do not build values: YAML is read event by event, so neither an alias bomb nor an unknown tag
-matters, and nesting costs no stack.
+YAML is read event by event and builds nothing, so neither an alias bomb nor an unknown tag matters. Nesting is bounded
+in all of them: their parsers take quadratic time or worse to go deep (128 kB of `a.a.a…` kept tomllib busy for two
+minutes), and no configuration goes there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from typing import Any, Final, NoReturn
 
 from rainer.errors import InvalidError, MalformedPayload
 
+NESTING_MAX: Final = 100
+_TOML_PART: Final = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*"|'[^'\n]*')"""
+# Begins only where a part begins, else a long word would be tried from each of its letters.
+_TOML_DEEP_KEY: Final = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_TOML_PART}[ \t]*\.[ \t]*){{{NESTING_MAX},}}+{_TOML_PART}")
 _TOML_PLACE: Final = re.compile(r"\(at line (\d+), column (\d+)\)$")
 
 
@@ -69,8 +74,13 @@ def _check_yaml(text: str) -> None:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     anchors: set[str] = set()
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > NESTING_MAX:
+                at: Any = event.start_mark
+                _refuse(f"nested deeper than {NESTING_MAX}", at.line + 1, at.column + 1)
             if isinstance(event, yaml.DocumentStartEvent):
                 anchors.clear()
             anchor = getattr(event, "anchor", None)
@@ -88,6 +98,10 @@ def _check_yaml(text: str) -> None:
 
 
 def _check_toml(text: str) -> None:
+    deep = _TOML_DEEP_KEY.search(text)
+    if deep:
+        line = text.count("\n", 0, deep.start()) + 1
+        _refuse(f"a dotted key of over {NESTING_MAX} parts", line, deep.start() - text.rfind("\n", 0, deep.start()))
     try:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

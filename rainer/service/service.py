@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rainer import limits
-from rainer.errors import UnavailableError
+from rainer.errors import RainerError, UnavailableError
 from rainer.journal import Journal, LiveJournal, Namespace
 from rainer.journal.group import Plan, Submission
 from rainer.journal.journal import check_payload
@@ -39,6 +41,14 @@ class ServiceOptions:
     owns_journal: bool = False
 
 
+class RefusedDraft(Exception):
+    """One of many drafts breaks a rule: its place among them, counted from 0, and the error."""
+
+    def __init__(self, place: int, error: RainerError) -> None:
+        super().__init__(place, error)
+        self.place, self.error = place, error
+
+
 @dataclass(slots=True)
 class Service:
     """Belongs to the event loop that first calls `start`."""
@@ -48,7 +58,9 @@ class Service:
     is_closing: bool = False
     _live: LiveJournal | None = None
     _starting: asyncio.Lock | None = None
+    _logged_tag: str = ""
     _begun: float = field(default_factory=time.monotonic)
+    _parsing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rainer-formats"))
     figures: Figures = field(init=False)
     commit_log: CommitLog = field(init=False)
 
@@ -88,9 +100,10 @@ class Service:
             raise UnavailableError("the server is shutting down", hint="try another server")
 
     def _log(self, plan: Plan) -> None:
-        known = self.commit_log.namespace_names
-        if any(row.namespace_id not in known for row in plan.rows):
-            known.update({n.id: n.name for n in self.live.committer.known.namespaces.values()})
+        if plan.after.namespaces_tag != self._logged_tag:
+            self._logged_tag = plan.after.namespaces_tag
+            known = self.live.committer.known.namespaces.values()
+            self.commit_log.namespace_names = {n.id: n.name for n in known}
         self.commit_log.write(plan)
 
     def begin_shutdown(self) -> None:
@@ -108,29 +121,44 @@ class Service:
         live, self._live = self._live, None
         if live is not None:
             await live.close()
+        self._parsing.shutdown(wait=False, cancel_futures=True)
         if self.options.owns_journal:
             self.journal.close()
 
     async def namespace_for_writing(self, name: str) -> Namespace:
         """The namespace of that name, as far as this process knows; NamespaceNotFound or NamespaceClosed."""
-        known = self.live.heads.memory.namespaces
-        if name not in known:
-            await self.live.namespace(names.check_namespace(name))
-            known = self.live.heads.memory.namespaces
-        return open_namespace(known, name)
+        found = self.live.heads.memory.namespaces.get(name)
+        if found is None:
+            found = await self.live.namespace(names.check_namespace(name))
+        if found.is_closed:  # perhaps it was opened again since
+            await self.live.heads.state()
+            return open_namespace(self.live.heads.memory.namespaces, name)
+        return found
 
-    async def check(self, d: Draft) -> None:
-        """Hold a draft to its namespace's rules; a long payload is parsed beside the loop, which goes on meanwhile."""
-        space = await self.namespace_for_writing(d.namespace)
-        if space.format != "any" and len(d.payload or b"") > _PARSE_BYTES_MAX:
-            await self.live.in_thread(check_payload, space, d.key, d.payload)
+    async def check(self, drafts: Sequence[Draft]) -> None:
+        """Hold drafts to their namespaces' rules; RefusedDraft tells which one breaks which.
+
+        Much that must be parsed is parsed beside the loop, in a thread of its own, so that neither other calls nor
+        other reads wait for it.
+        """
+        spaces = []
+        for place, d in enumerate(drafts):
+            try:
+                spaces.append(await self.namespace_for_writing(d.namespace))
+            except RainerError as refusal:
+                raise RefusedDraft(place, refusal) from refusal
+        work = sum(len(d.payload or b"") for d, s in zip(drafts, spaces, strict=True) if s.format != "any")
+        if work > _PARSE_BYTES_MAX:
+            await asyncio.get_running_loop().run_in_executor(self._parsing, _check_all, drafts, spaces)
         else:
-            check_payload(space, d.key, d.payload)
+            _check_all(drafts, spaces)
 
     async def commit(self, submission: Submission) -> tuple[Row, ...]:
         """Check a submission and commit it."""
-        for d in submission.drafts:
-            await self.check(d)
+        try:
+            await self.check(submission.drafts)
+        except RefusedDraft as refused:
+            raise refused.error from None
         return await self.live.commit(submission)
 
     @property
@@ -163,3 +191,11 @@ class Service:
                 await self.live.heads.state()
         except TimeoutError:
             raise UnavailableError(f"the database did not answer within {limits.READY_TIMEOUT_S:g} s") from None
+
+
+def _check_all(drafts: Sequence[Draft], spaces: Sequence[Namespace]) -> None:
+    for place, (d, space) in enumerate(zip(drafts, spaces, strict=True)):
+        try:
+            check_payload(space, d.key, d.payload)
+        except RainerError as refusal:
+            raise RefusedDraft(place, refusal) from refusal
