@@ -20,6 +20,13 @@ _UPSERT = _insert.on_duplicate_key_update(
 # (8 MiB) stays under the packet of 16 MiB that servers take by default.
 _ESCAPED_BYTES_MAX = 4 * 1024 * 1024
 _INSERT_LARGE = sa.insert(commits).values(payload=sa.func.from_base64(sa.bindparam("base64")))
+_PACKET_BYTES_MIN = 16 * 1024 * 1024
+# What each setting must be, the usual value first; a server that does not know one has nothing to lose by it.
+_WANTED = {
+    "innodb_flush_log_at_trx_commit": ("1",),
+    "innodb_doublewrite": ("on", "1", "detect_and_recover"),
+    "innodb_flush_method": ("fsync", "o_direct", "o_dsync", "o_direct_no_fsync", "unbuffered", "async_unbuffered"),
+}
 
 
 class MysqlSession(CoreSession):
@@ -41,13 +48,20 @@ class MysqlSession(CoreSession):
 
 def durability_faults(connection: sa.Connection) -> list[str]:
     """Server settings under which an acknowledged commit could be lost; empty when all is well."""
-    wanted = {"innodb_flush_log_at_trx_commit": "1", "innodb_doublewrite": "ON|1"}
-    faults = []
-    for name, good in wanted.items():
-        value = connection.exec_driver_sql(f"SELECT @@GLOBAL.{name}").scalar()
-        if str(value).upper() not in good.split("|"):
-            faults.append(f"{name} is {value}, not {good.split('|')[0]}")
-    packet = connection.exec_driver_sql("SELECT @@GLOBAL.max_allowed_packet").scalar()
-    if int(packet or 0) < 16 * 1024 * 1024:
-        faults.append(f"max_allowed_packet is {packet}, too small for payloads of 8 MiB (16777216 or more)")
+    asked = ", ".join(f"'{name}'" for name in (*_WANTED, "log_bin", "sync_binlog", "max_allowed_packet"))
+    found = connection.exec_driver_sql(f"SHOW GLOBAL VARIABLES WHERE variable_name IN ({asked})")
+    values = {str(name): str(value).lower() for name, value in found}
+    faults = [
+        f"{name} is {values[name]}, not {good[0]}"
+        for name, good in _WANTED.items()
+        if name in values and values[name] not in good
+    ]
+    if values.get("log_bin") == "on" and values.get("sync_binlog") != "1":
+        # After a power cut the server rolls back whatever its binary log does not hold.
+        faults.append(f"sync_binlog is {values.get('sync_binlog')}, not 1, and log_bin is on")
+    if int(values["max_allowed_packet"]) < _PACKET_BYTES_MIN:
+        faults.append(
+            f"max_allowed_packet is {values['max_allowed_packet']}, too small for payloads of 8 MiB"
+            f" ({_PACKET_BYTES_MIN} or more)"
+        )
     return faults
