@@ -14,12 +14,14 @@ from starlette.responses import Response
 
 from rainer.api import asking
 from rainer.api.answers import ANCESTOR, COMMIT_REVISION, LINEAGE, REVISION, answer_of, matches, state_headers
-from rainer.api.problems import answer_error, problem
-from rainer.errors import NotFoundError, RainerError, UnavailableError
+from rainer.api.problems import answer_error
+from rainer.errors import NotFoundError, RainerError
 from rainer.journal.group import Submission
 from rainer.model import names
 from rainer.service import Service
 
+_GET: Final = "GET /{namespace}/{key}"
+_POST: Final = "POST /{namespace}/{key}/{version}"
 _JSON: Final = (b"Content-Type", b"application/json")
 
 
@@ -30,16 +32,20 @@ async def get_head(service: Service, segments: list[bytes], scope: Any, send: An
         if head.row is None:
             raise NotFoundError("Key not found")
     except RainerError as e:
-        await answer_error(e, accept_of(scope))(scope, no_body, send)
+        response = answer_error(e, accept_of(scope))
+        service.figures.answer(_GET, response.status_code)
+        await response(scope, no_body, send)
         return
     answer = answer_of(head)
     headers = [*answer.headers, *state_headers(state)]
     wanted = next((v for n, v in scope["headers"] if n == b"if-none-match"), None)
     if matches(wanted, answer.etag):
         headers = [h for h in headers if not h[0].startswith(b"Content-")]
+        service.figures.answer(_GET, 304)
         await send({"type": "http.response.start", "status": 304, "headers": headers})
         await send({"type": "http.response.body"})
         return
+    service.figures.answer(_GET, 200)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 
@@ -47,16 +53,15 @@ async def get_head(service: Service, segments: list[bytes], scope: Any, send: An
 async def post_commit(service: Service, segments: list[bytes], scope: Any, receive: Any, send: Any) -> None:
     """`POST /{ns}/{key}/{version}`: one commit."""
     try:
-        response = await _commit(service, segments, scope, receive)
+        body, headers = await _commit(service, segments, scope, receive)
     except ClientDisconnect:
         return  # nobody is left to answer; what was accepted goes on
     except RainerError as e:
-        if service.is_closing and isinstance(e, UnavailableError):
-            await problem(e)(scope, no_body, send)
-            return
-        await answer_error(e, accept_of(scope))(scope, no_body, send)
+        response = answer_error(e, accept_of(scope))
+        service.figures.answer(_POST, response.status_code)
+        await response(scope, no_body, send)
         return
-    body, headers = response
+    service.figures.answer(_POST, 200)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -101,6 +101,7 @@ class Committer:
             raise UnavailableError("the server is shutting down", hint="try another server")
         full = len(self._queue) >= self._items_max or (self._queue and self._queued_bytes + size > self._bytes_max)
         if full:
+            self.counters.refused += 1
             raise OverloadedError(
                 f"{len(self._queue)} commits ({self._queued_bytes} bytes) wait already", hint="come back in a second",
                 retry_after_s=1,

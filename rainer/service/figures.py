@@ -32,15 +32,25 @@ class Figures:
         self.refused = Counter("rainer_commits_refused", "Submissions refused", ["why"], registry=registry)
         self.head_reads = Counter("rainer_head_reads", "Head reads answered", registry=registry)
         self.head_rounds = Counter("rainer_head_rounds", "Database reads that head reads shared", registry=registry)
-        self.requests = Counter("rainer_requests", "Other requests", ["route", "status"], registry=registry)
+        self.requests = Counter("rainer_requests", "Requests answered", ["route", "status"], registry=registry)
         self.request_seconds = Histogram(
-            "rainer_request_seconds", "Their time", ["route"], buckets=_SECONDS, registry=registry
+            "rainer_request_seconds",
+            "The time of all but the two hot calls",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.revision = Gauge("rainer_revision", "The journal's revision as last seen", **newest)
         self.queued = Gauge("rainer_queue_items", "Submissions that wait for a group", **live)
         self.feeds = Gauge("rainer_feeds_waiting", "Feed readers that wait", **live)
         self.memory = Gauge("rainer_head_memory_bytes", "Heads held in memory", **live)
         self._seen = [0.0] * 8
+        self.answered: dict[tuple[str, int], int] = {}
+        """The hot calls' answers since the last sample, by route and status."""
+
+    def answer(self, route: str, status: int) -> None:
+        """Count an answer of a hot call, for next to nothing."""
+        self.answered[route, status] = self.answered.get((route, status), 0) + 1
 
     def follow(self, live: LiveJournal) -> Callable[[Plan], None]:
         """A listener that counts a journal's groups."""
@@ -50,7 +60,6 @@ class Figures:
             self.groups.inc()
             self.group_size.observe(len(plan.rows))
             self.group_seconds.observe(plan.seconds)
-            self.revision.set(plan.after.revision)
             self.sample(live)
 
         return count
@@ -65,6 +74,11 @@ class Figures:
         self.head_rounds.inc(steps[1])
         for why, step in zip(("conflict", "refused", "outcome-unknown"), steps[2:], strict=True):
             self.refused.labels(why).inc(step)
+        answered, self.answered = self.answered, {}
+        for (route, status), count in answered.items():
+            self.requests.labels(route, str(status)).inc(count)
+        if heads.memory.state is not None:
+            self.revision.set(heads.memory.state.revision)
         self.queued.set(live.committer.queued)
         self.feeds.set(live.wakeup.waiting)
         self.memory.set(heads.memory.size)

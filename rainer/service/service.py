@@ -24,6 +24,7 @@ from rainer.service.figures import Figures
 
 log = logging.getLogger("rainer.service")
 _PARSE_BYTES_MAX: Final = 16 * 1024
+_SAMPLE_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Service:
     _live: LiveJournal | None = None
     _starting: asyncio.Lock | None = None
     _logged_tag: str = ""
+    _sampling: asyncio.Task[None] | None = None
     _begun: float = field(default_factory=time.monotonic)
     _parsing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rainer-formats"))
     figures: Figures = field(init=False)
@@ -94,6 +96,13 @@ class Service:
             live.on_group(self._log)
             await live.start()
             self._live = live
+            self._sampling = asyncio.get_running_loop().create_task(self._sample(live), name="rainer-figures")
+
+    async def _sample(self, live: LiveJournal) -> None:
+        """Keep the figures of a worker fresh that commits nothing and whose figures nobody asks for itself."""
+        while True:
+            await asyncio.sleep(_SAMPLE_S)
+            self.figures.sample(live)
 
     def _refuse_closing(self) -> None:
         if self.is_closing:
@@ -119,6 +128,8 @@ class Service:
             async with self._starting:  # what is starting is closed, too
                 pass
         live, self._live = self._live, None
+        if self._sampling is not None:
+            self._sampling.cancel()
         if live is not None:
             await live.close()
         self._parsing.shutdown(wait=False, cancel_futures=True)
