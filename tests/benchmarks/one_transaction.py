@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -110,6 +111,9 @@ def create_app(address: str) -> Starlette:
     """The app on a database, its table made."""
     engine = open_engine(address)
     _commits.metadata.create_all(engine)
+    with contextlib.ExitStack() as stack:  # the pool is filled before the first request comes
+        for _ in range(_THREADS[engine.dialect.name]):
+            stack.enter_context(engine.connect())
     commits = Commits(engine, ThreadPoolExecutor(_THREADS[engine.dialect.name]))
     return Starlette(
         routes=[
