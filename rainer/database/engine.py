@@ -24,6 +24,7 @@ from rainer.errors import UnavailableError
 
 _WRITE: Final = "rainer_write"
 """Execution option of a connection that writes; SQLite then takes its write lock at BEGIN."""
+_LOCK_WAIT: Final = "rainer_lock_wait_s"
 _WRITING: Final[dict[str, dict[str, Any]]] = {
     "postgresql": {"isolation_level": "READ COMMITTED"},
     "mysql": {_WRITE: True},
@@ -53,12 +54,19 @@ def open_engine(url: URL) -> Engine:
     return _OPENERS[url.get_backend_name()](url)
 
 
-def writing(engine: Engine) -> Connection:
+def writing(engine: Engine, *, lock_wait_s: int = limits.LOCK_TIMEOUT_S) -> Connection:
     """A connection whose transactions write: each statement sees what others committed before it.
 
     A writer waits for the journal row's lock, and what it read before that, or at the same moment, would be stale.
+    On SQLite `lock_wait_s` is how long it waits; elsewhere the session has its own bound.
     """
-    return engine.connect().execution_options(**_WRITING[engine.dialect.name])
+    return engine.connect().execution_options(**_WRITING[engine.dialect.name], **{_LOCK_WAIT: lock_wait_s})
+
+
+def be_patient(connection: Connection) -> None:
+    """Let one connection of MySQL's driver wait for an answer as long as it takes."""
+    raw: Any = connection.connection.dbapi_connection
+    raw._read_timeout = None
 
 
 def is_in_memory(url: URL) -> bool:
@@ -173,7 +181,8 @@ def _open_sqlite(url: URL) -> Engine:
 
 def _begin_immediate(connection: Connection, path: str) -> None:
     try:
-        begin_immediate(cast(sqlite3.Connection, connection.connection.dbapi_connection), path)
+        raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+        begin_immediate(raw, path, connection.get_execution_options()[_LOCK_WAIT])
     except sqlite3.Error as e:
         raise translate(e) from e
 
@@ -183,7 +192,7 @@ def _set_durable(connection: sqlite3.Connection) -> None:
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     if mode != "wal":
         connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA cache_size=-65536")
+    connection.execute("PRAGMA cache_size=-8192")
     connection.execute("PRAGMA wal_autocheckpoint=4000")
 
 
