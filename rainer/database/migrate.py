@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +18,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 from rainer.database.address import parse_address, show_address
-from rainer.database.engine import ensure_folder, open_engine, writing
+from rainer.database.engine import be_patient, ensure_folder, open_engine, writing
 from rainer.database.failures import translated
 from rainer.errors import SchemaMismatch, UnavailableError
 
 _LOCK_NAME = "rainer-schema"
 _LOCK_NUMBER = 7_214_636
 _LOCK_WAIT_S = 60
+_PAUSE_S = 600
 # Alembic's operations work on one context for the whole process; two threads would run each other's migrations.
 _alembic = threading.Lock()
 
@@ -95,7 +97,12 @@ def state(engine: Engine) -> SchemaState:
 
 def upgrade_engine(engine: Engine) -> None:
     """Run the migrations under a lock, so that servers that start together make the schema once."""
-    with _alembic, translated(), writing(engine) as connection, _locked(connection):
+    with (
+        _alembic,
+        translated(),
+        writing(engine, lock_wait_s=_LOCK_WAIT_S) as connection,
+        _locked(connection),
+    ):
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -104,19 +111,26 @@ def upgrade_engine(engine: Engine) -> None:
 
 @contextmanager
 def _locked(connection: sa.Connection) -> Iterator[None]:
+    """Hold the lock of those who change the schema, and let a statement, or the pause before it, take its time."""
     match connection.dialect.name:
         case "postgresql":
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{_PAUSE_S}s'")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK_NUMBER})")
             yield
         case "mysql":
+            connection.exec_driver_sql(f"SET SESSION wait_timeout = {_PAUSE_S}")
+            with contextlib.suppress(sa.exc.DBAPIError):  # MariaDB's alone
+                connection.exec_driver_sql(f"SET SESSION idle_transaction_timeout = {_PAUSE_S}")
+            be_patient(connection)
             got = connection.exec_driver_sql(f"SELECT GET_LOCK('{_LOCK_NAME}', {_LOCK_WAIT_S})").scalar()
             if got != 1:
                 raise UnavailableError("another program is changing the schema", hint="try again")
             try:
                 yield
             finally:
-                connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK_NAME}')")
+                connection.invalidate()  # which gives up the lock, and the session with the patience of a migration
         case _:
             yield  # BEGIN IMMEDIATE is SQLite's lock
 

@@ -29,15 +29,15 @@ _WRITER_BYTE: Final = 120
 _LOCKS: Final = Path("/proc/locks")
 
 
-def begin_immediate(connection: sqlite3.Connection, path: str) -> None:
-    """Begin a transaction that holds the write lock; UnavailableError, naming who has it, after LOCK_TIMEOUT_S."""
+def begin_immediate(connection: sqlite3.Connection, path: str, wait_s: int) -> None:
+    """Begin a transaction that holds the write lock; UnavailableError, naming who has it, after `wait_s`."""
     begun = time.monotonic()
     stopped: Continued | None = None
     try:
         with _waiting_at_most(connection, _PORTION_MS):
             while not _try_begin(connection):
                 waited_s = time.monotonic() - begun
-                if waited_s >= limits.LOCK_TIMEOUT_S:
+                if waited_s >= wait_s:
                     raise _locked(path, waited_s)
                 if waited_s >= limits.STALLED_WRITER_S and stopped is None:
                     stopped = continue_holder(path)

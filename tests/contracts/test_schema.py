@@ -37,10 +37,11 @@ down_revision = "{head}"
 branch_labels = None
 depends_on = None
 
-
-def upgrade() -> None:
-    op.add_column("lineages", sa.Column("note", sa.String(64)))
 '''
+ONE_COLUMN = """
+def upgrade():
+    op.add_column("lineages", sa.Column("note", sa.String(64)))
+"""
 
 
 def revision_of(journal: Journal) -> str | None:
@@ -141,14 +142,14 @@ def test_a_schema_that_was_begun_and_not_finished_is_finished(
 
 
 @pytest.fixture
-def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Call it to become a program with one migration more."""
 
-    def become() -> None:
+    def become(upgrade: str = ONE_COLUMN) -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(migrate.script_folder(), folder)
         script = NEXT_MIGRATION.format(head=migrate._head())
-        (folder / "versions" / "0002_note.py").write_text(script)
+        (folder / "versions" / "0002_note.py").write_text(script + upgrade)
         monkeypatch.setattr(migrate, "_folder", lambda: folder)
 
     return become
@@ -189,6 +190,30 @@ def test_upgrading_many_at_once_upgrades_once(
         for done in [threads.submit(migrate.upgrade_engine, j.engine) for j in (journal, *others)]:
             done.result()
     assert revision_of(journal) == "0002"
+
+
+SLOW_MIGRATION = """
+import time
+from tests.services.waiting import wait_until
+
+def upgrade():
+    op.execute("SELECT 1")
+    end = time.monotonic() + 2.5
+    wait_until(lambda: time.monotonic() > end, 10, "a machine that is busy with something else")
+    op.add_column("lineages", sa.Column("note", sa.String(64)))
+"""
+
+
+def test_a_migration_may_take_longer_than_a_group(
+    journal_url: str, next_version: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two statements, too: the database would throw a committer out that pauses like this."""
+    monkeypatch.setattr("rainer.limits.STALLED_WRITER_S", 1)
+    with Journal(journal_url) as journal:
+        next_version(SLOW_MIGRATION)
+        migrate.upgrade_engine(journal.engine)
+        assert revision_of(journal) == "0002"
+        journal.append("a", b"", version=1, author="me")
 
 
 def test_checking_makes_nothing(journal_url: str) -> None:
