@@ -22,6 +22,7 @@ try:
 
     from rainer.api import create_app
     from rainer.api.app import RainerApp
+    from rainer.api.protocol import PatientProtocol
     from rainer.journal import Journal
 except ImportError as e:
     raise missing_extra("rainer.testing needs the server's libraries") from e
@@ -69,7 +70,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: RainerApp) -> None:
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, lifespan="on", ws="none", access_log=False,
+                app, http=PatientProtocol, log_config=None, lifespan="on", ws="none", access_log=False,
                 timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
             )
         )  # fmt: skip

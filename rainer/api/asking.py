@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +15,7 @@ from rainer.model import names, times
 from rainer.model.commit import Draft
 from rainer.model.headers import decode_text
 
+_CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 
 
@@ -102,13 +103,16 @@ def draft_from(
 
 
 def _check_whole(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-    """Hold a body to what was announced: a server that loses one, as some do on an upgrade, must not empty a commit."""
-    upgraded = False
+    """Hold a body to what was announced: what is kept must be what its sender meant, to the byte."""
+    upgraded = chunked = False
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value) != len(body):
             raise InvalidError(f"the body has {len(body)} bytes, its Content-Length says {int(value)}")
-        upgraded = upgraded or name == b"upgrade"
-    if upgraded and not body and any(name == b"transfer-encoding" for name, _ in headers):
+        if name in _CODINGS and value.strip(b" \t").lower() != _CODINGS[name]:
+            what = f"{name.decode().title()} {names.shorten(value.decode('latin-1'))}"
+            raise InvalidError(f"{what} is not undone here", hint="send the payload as it is")
+        upgraded, chunked = upgraded or name == b"upgrade", chunked or name == b"transfer-encoding"
+    if upgraded and chunked and not body:  # some servers lose a body on an upgrade
         raise InvalidError("the body was lost on the way", hint="send the commit without an Upgrade header")
 
 

@@ -280,6 +280,17 @@ def test_an_empty_flag_that_is_neither_is_refused(served: RainerServer, key: str
     commit(served.url, key, 1, b"", X_Rainer_Empty=value).refusal(400, "Malformed header: X-Rainer-Empty")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Content-Encoding", "gzip"), ("Content-Encoding", "br"), ("Transfer-Encoding", "gzip, chunked")],
+)
+def test_an_encoded_body_is_not_taken_for_the_payload(served: RainerServer, key: str, name: str, value: str) -> None:
+    body = b"3\r\nabc\r\n0\r\n\r\n" if name == "Transfer-Encoding" else b"abc"
+    answer = ask(served.url, "POST", f"/diary/{key}/1", POST | {name: value}, body)
+    answer.problem(400, "invalid", name, value, "as it is")
+    assert commit(served.url, key, 1, b"abc", Content_Encoding="identity").status == 200
+
+
 def test_bytes_of_every_value_come_back_as_they_went(served: RainerServer, key: str) -> None:
     payload = bytes(range(256))
     assert commit(served.url, key, 1, payload).status == 200

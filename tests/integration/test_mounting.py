@@ -152,6 +152,22 @@ def test_a_foreign_server_cannot_empty_a_commit(tmp_path: Path, http: str) -> No
                 assert "body" in answer.problem(400, "invalid")["detail"]
 
 
+def test_an_app_that_was_closed_says_so(tmp_path: Path) -> None:
+    with Journal(f"sqlite:///{tmp_path / 'journal.db'}") as journal:
+        ours = create_app(journal)
+
+        async def close(_request: Request) -> Response:
+            await ours.service.close()
+            return PlainTextResponse("closed")
+
+        with hosted(Starlette(routes=[Route("/close", close), Mount("/conf", ours)])) as url:
+            assert ask(url, "POST", "/conf/diary/k/1", POST, b"x").status == 200
+            assert ask(url, "GET", "/close").body == b"closed"
+            for method, path in (("GET", "/conf/diary/k"), ("POST", "/conf/diary/k/2"), ("GET", "/conf/-/readyz")):
+                ask(url, method, path, POST).problem(503, "unavailable", "is shutting down")
+        assert journal.get("k").version == 1
+
+
 def test_a_mounted_app_serves_a_journal_that_others_use_too(tmp_path: Path) -> None:
     with Journal(f"sqlite:///{tmp_path / 'journal.db'}") as journal, hosted(_service(journal, "/conf")) as url:
         assert ask(url, "GET", "/conf/diary").body == b"{}\r\n"
