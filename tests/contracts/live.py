@@ -13,7 +13,7 @@ from rainer.journal.row import Row
 from rainer.model.commit import Draft
 
 T = TypeVar("T")
-PATIENCE_S = 30
+PATIENCE_S = 180
 
 
 @asynccontextmanager

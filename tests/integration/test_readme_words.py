@@ -38,6 +38,7 @@ LIMITS: dict[str, list[str | int]] = {
 IN_THE_PROSE = {"HEADER_TEXT_BYTES_MAX"}
 # How the work is portioned, remembered and paced; nobody is refused anything for these.
 NOT_STATED = {
+    "READY_TIMEOUT_S",
     "GROUP_COMMITS_MAX",
     "GROUP_BYTES_MAX",
     "HEAD_MEMORY_BYTES",
