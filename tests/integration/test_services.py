@@ -93,9 +93,7 @@ def _is_stopped_or_gone(member: psutil.Process) -> bool:
 def test_a_paused_server_answers_again_when_resumed(own_server: DatabaseService) -> None:
     members = tree(own_server.pid)
     own_server.pause()
-    wait_until(
-        lambda: all(_is_stopped_or_gone(member) for member in members), 10, "every process to be stopped"
-    )
+    wait_until(lambda: all(_is_stopped_or_gone(member) for member in members), 10, "every process to be stopped")
     own_server.resume()
     with connected(own_server.create_database()) as connection:
         assert ask(connection, "SELECT 1") == [(1,)]
