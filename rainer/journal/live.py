@@ -51,6 +51,7 @@ class LiveJournal:
         dialect = dialect_of(engine)
         self._threads = ThreadPoolExecutor(1 if dialect.is_memory else 6, "rainer-reads")
         self._reading: set[Future[Any]] = set()
+        self._is_closed = False
         self._listeners: list[Callable[[Plan], None]] = []
         self.committer = Committer(
             open_session(engine), in_thread=dialect.in_thread, on_group=self._on_group,
@@ -88,6 +89,7 @@ class LiveJournal:
 
     async def _end_threads(self) -> None:
         """Let reads end for a moment; then break off the connections they hang on, so that their threads end too."""
+        self._is_closed = True
         hanging = await self._still_reading()
         if hanging:
             log.warning("%d reads of the database hang and are broken off", len(hanging))
@@ -129,6 +131,8 @@ class LiveJournal:
 
     async def in_thread(self, read: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking read of `self.reads` in a worker thread; UnavailableError if it takes far too long."""
+        if self._is_closed:
+            raise UnavailableError("the server is shutting down", hint="try another server")
         begun = self._threads.submit(read, *arguments)
         self._reading.add(begun)
         begun.add_done_callback(self._reading.discard)

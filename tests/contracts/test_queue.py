@@ -70,6 +70,8 @@ def test_closing_finishes_what_was_accepted_and_refuses_the_rest(journal: Journa
             await live.commit(submission("late"))
         with pytest.raises(UnavailableError):
             await live.head("diary", "k0")
+        with pytest.raises(UnavailableError):
+            await live.in_thread(journal.position)
 
     run(main())
     assert journal.position().revision == 8
