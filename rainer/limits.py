@@ -43,6 +43,8 @@ FEED_READERS_MAX: Final = 5_000
 FEED_BEAT_S: Final = 5.0
 """How long an event stream is silent at most."""
 
+HEADER_BYTES_MAX: Final = 256 * 1024
+"""What the headers of one request may come to, all together."""
 BODY_TIMEOUT_S: Final = 30.0
 """A request must arrive within this time, however slowly it drips; and for so long an answer may lie unread."""
 READY_TIMEOUT_S: Final = 2.0

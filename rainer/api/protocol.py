@@ -12,7 +12,6 @@ from rainer import limits
 from rainer.api.problems import problem
 from rainer.errors import InvalidError
 
-_HEADER_BYTES_MAX: Final = 256 * 1024
 _CORK_BYTES_MAX: Final = 64 * 1024
 _LINGER_S: Final = 2.0
 
@@ -175,8 +174,8 @@ class PatientProtocol(HttpToolsProtocol):
             self._start_timer()
         if self._in_headers:
             self._header_bytes += size
-            if self._header_bytes > _HEADER_BYTES_MAX:
-                self.send_400_response(f"its headers are over {_HEADER_BYTES_MAX} bytes")
+            if self._header_bytes > limits.HEADER_BYTES_MAX:
+                self.send_400_response(f"its headers are over {limits.HEADER_BYTES_MAX} bytes")
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self._timeout_s, self._give_up)

@@ -8,7 +8,6 @@ import re
 import click
 
 from rainer import limits, settings
-from rainer.api import protocol
 from rainer.api.app import ROUTES
 from rainer.cli.main import cli
 from rainer.client import Client
@@ -31,7 +30,7 @@ LIMITS: dict[str, list[str | int]] = {
     "changeset": ["CHANGESET_COMMITS_MAX", "CHANGESET_BODY_BYTES_MAX"],
     "page of heads; of changes": ["LIST_PAGE_MAX", "FEED_PAGE_MAX"],
     "waiting commits": ["QUEUE_ITEMS_MAX", "QUEUE_BYTES_MAX", 503],
-    "a request's body; headers": ["BODY_TIMEOUT_S", "BODY_TIMEOUT_S", protocol._HEADER_BYTES_MAX],
+    "a request's body; headers": ["BODY_TIMEOUT_S", "BODY_TIMEOUT_S", "HEADER_BYTES_MAX"],
     "a writer's wait for another": ["LOCK_TIMEOUT_S", "STALLED_WRITER_S"],
     "feed's wait; readers": ["FEED_WAIT_S_MAX", "FEED_READERS_MAX"],
 }
