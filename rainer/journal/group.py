@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rainer.errors import CommitIdReused, KeyConflict, RainerError, VersionConflict
 from rainer.journal.row import Namespace, Row, State, open_namespace
@@ -17,6 +17,8 @@ from rainer.model.commit import Draft
 
 HeadKey = tuple[int, str]
 StoredKey = tuple[int, str, int]
+_DRAFT_BYTES: Final = 300
+"""What a draft holds beside its payload and texts, as measured: 20,000 tiny ones are megabytes, not 96 kB."""
 Outcome = tuple[Row, ...] | RainerError
 """What becomes of a submission: its rows (new, or those of its first acceptance), or why it was refused."""
 
@@ -42,7 +44,8 @@ class Submission(NamedTuple):
     @property
     def size(self) -> int:
         """About how many bytes wait for their commit with it."""
-        return sum(len(d.payload or b"") + len(d.comment) + len(d.author) + len(d.key) for d in self.drafts)
+        texts = sum(len(d.payload or b"") + len(d.comment) + len(d.author) + len(d.key) for d in self.drafts)
+        return texts + _DRAFT_BYTES * len(self.drafts)
 
 
 @dataclass(slots=True)
