@@ -30,6 +30,8 @@ from rainer.journal.transact import Session, commit_group, drive
 
 log = logging.getLogger("rainer.journal")
 _QUICK_S = 1.0
+_CLOSE_S = 5.0
+"""How long the end waits for a thread that may hang in a database that is stopped."""
 _LOOK = "look at the key before you commit again, or repeat it with the same commit id"
 
 
@@ -70,10 +72,12 @@ class Committer:
         self._on_group = on_group
         self._items_max, self._bytes_max = queue_items_max, queue_bytes_max
         self._queue: deque[_Waiting] = deque()
+        self._group: list[_Waiting] = []
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._died: str | None = None
 
     @property
     def queued(self) -> int:
@@ -90,13 +94,34 @@ class Committer:
         self._wake.set()
         if self._task is not None:
             await asyncio.wait([self._task])
-        await self._session.close()
-        if self._thread is not None:
-            self._thread.shutdown()
+        if self._thread is None:
+            await self._session.close()
+        else:
+            await self._end_thread(self._thread)
+
+    async def _end_thread(self, thread: ThreadPoolExecutor) -> None:
+        """Close the session behind the last group, in the thread that uses it; the loop goes on meanwhile.
+
+        A thread that hangs in the database is left to end by itself: the driver has a bound on every answer.
+        """
+        closing = asyncio.get_running_loop().run_in_executor(thread, lambda: drive(self._session.close()))
+        done, _ = await asyncio.wait([closing], timeout=_CLOSE_S)
+        thread.shutdown(wait=bool(done))
+        if not done:
+            log.warning("the committer's connection hangs and is left behind")
+            closing.add_done_callback(_note_failure)
+        else:
+            _note_failure(closing)
+
+    def check_alive(self) -> None:
+        """Raise UnavailableError if a bug ended the committer, so that nothing is committed here any more."""
+        if self._died is not None:
+            raise UnavailableError(f"the committer ended: {self._died}", hint="start the server anew; its log says why")
 
     def submit(self, submission: Submission) -> asyncio.Future[tuple[Row, ...]]:
         """Queue a submission; the future brings its rows or its RainerError. OverloadedError when the queue is full."""
         size = submission.size
+        self.check_alive()
         if self._closing:
             raise UnavailableError("the server is shutting down", hint="try another server")
         full = len(self._queue) >= self._items_max or (self._queue and self._queued_bytes + size > self._bytes_max)
@@ -113,25 +138,37 @@ class Committer:
         return future
 
     async def _run(self) -> None:
-        group: list[_Waiting] = []
         try:
             while self._queue or not self._closing:
                 if self._queue:
-                    group = self._next_group()
-                    await self._commit(group)
+                    self._take_group()
+                    await self._commit(self._group)
                 else:
                     self._wake.clear()
                     await self._wake.wait()
         except asyncio.CancelledError:
             # The loop is being torn down. Nobody may wait for ever for what nobody does any more.
             self._closing = True
-            self._refuse(group, OutcomeUnknown("the server was ended in the middle of the commit", hint=_LOOK))
-            self._refuse(list(self._queue), UnavailableError("the server was ended before the commit"))
-            self._queue.clear()
+            self._refuse_all("the server was ended")
             raise
+        except BaseException as e:
+            self._died = type(e).__name__
+            log.critical("the committer ended, nothing is committed any more", exc_info=e)
+            self._refuse_all("the committer ended")
+            if not isinstance(e, Exception):
+                raise
 
-    def _next_group(self) -> list[_Waiting]:
+    def _refuse_all(self, why: str) -> None:
+        """Whoever is in the group may have been kept, whoever is in the queue was not."""
+        self._refuse(self._group, OutcomeUnknown(f"{why} in the middle of the commit", hint=_LOOK))
+        self._refuse(list(self._queue), UnavailableError(f"{why} before the commit"))
+        self._queue.clear()
+        self._queued_bytes = 0
+
+    def _take_group(self) -> None:
+        """Move what fits one transaction from the queue to the group; at every moment each is in one of them."""
         group: list[_Waiting] = []
+        self._group = group
         commits = size = 0
         while self._queue:
             first = self._queue[0]
@@ -143,7 +180,6 @@ class Committer:
             self._queued_bytes -= first.size
             if not first.future.done():  # the caller went away while it waited: nothing was promised
                 group.append(first)
-        return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
         """Commit a group; where its rows are at fault, in halves, until only the faulty submission is refused."""
@@ -230,3 +266,8 @@ def _settle(waiting: _Waiting, outcome: Outcome) -> None:
         waiting.future.set_exception(outcome)
     else:
         waiting.future.set_result(outcome)
+
+
+def _note_failure(closing: asyncio.Future[None]) -> None:
+    if not closing.cancelled() and closing.exception() is not None:
+        log.warning("the committer's connection did not close properly: %s", closing.exception())

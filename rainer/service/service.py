@@ -195,8 +195,9 @@ class Service:
         }
 
     async def check_ready(self) -> None:
-        """Raise UnavailableError unless the database answers and no shutdown has begun."""
+        """Raise UnavailableError unless the database answers, commits are taken, and no shutdown has begun."""
         self._refuse_closing()
+        self.live.committer.check_alive()
         try:
             async with asyncio.timeout(limits.READY_TIMEOUT_S):
                 await self.live.heads.state()

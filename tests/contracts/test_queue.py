@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
+from typing import Any
 
 import pytest
 
-from rainer.errors import OverloadedError, UnavailableError
-from rainer.journal import Journal, JournalOptions
+from rainer.errors import OutcomeUnknown, OverloadedError, UnavailableError
+from rainer.journal import Journal, JournalOptions, committer
+from rainer.journal.group import Submission
 from rainer.model.commit import Draft
+from rainer.service import Service
 from tests.contracts.live import Gate, living, run, submission
+from tests.services.waiting import wait_until
 
 
 def test_a_full_queue_says_so_and_recovers(journal_url: str) -> None:
@@ -34,7 +40,18 @@ def test_a_full_queue_says_so_and_recovers(journal_url: str) -> None:
         assert journal.position().revision == 5
 
 
-@pytest.mark.parametrize("heavy", ["payload", "comment"])
+def heavy_submission(heavy: str, key: str) -> Submission:
+    """One that holds more than half of 10,000 bytes, for one reason or another."""
+    if heavy == "payload":
+        drafts = [Draft("diary", key, 1, bytes(6_000), "me")]
+    elif heavy == "comment":
+        drafts = [Draft("diary", key, 1, b"", "me", "x" * 6_000)]
+    else:
+        drafts = [Draft("diary", f"{key}{n}", 1, b"", "me") for n in range(20)]
+    return Submission(tuple(drafts), None)
+
+
+@pytest.mark.parametrize("heavy", ["payload", "comment", "many drafts"])
 def test_a_queue_is_full_by_its_bytes_whatever_they_are(journal_url: str, heavy: str) -> None:
     with Journal(journal_url, options=JournalOptions(queue_bytes_max=10_000)) as journal:
 
@@ -43,14 +60,9 @@ def test_a_queue_is_full_by_its_bytes_whatever_they_are(journal_url: str, heavy:
                 gate = Gate(live)
                 first = asyncio.create_task(live.commit(submission("first")))
                 await gate.reached.wait()
-                size = {"payload": bytes(6_000)} if heavy == "payload" else {"payload": b"", "comment": "x" * 6_000}
-                one, two = (
-                    submission("k")._replace(drafts=(Draft("diary", key, 1, author="me", **size),))  # type: ignore[arg-type]
-                    for key in "ab"
-                )
-                waiting = live.committer.submit(one)
+                waiting = live.committer.submit(heavy_submission(heavy, "a"))
                 with pytest.raises(OverloadedError):
-                    live.committer.submit(two)
+                    live.committer.submit(heavy_submission(heavy, "b"))
                 gate.open()
                 await asyncio.gather(first, waiting)
 
@@ -98,3 +110,73 @@ def test_a_loop_that_is_torn_down_leaves_no_caller_waiting(journal: Journal) -> 
 
     run(main())
     assert [getattr(error, "code", None) for error in refused] == ["outcome-unknown", "unavailable"]
+
+
+def test_a_committer_that_dies_leaves_no_caller_waiting(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in the committer itself, behind the transaction: what is in the group may have been kept."""
+
+    async def main() -> None:
+        service = Service(journal)
+        await service.start()
+        await service.check_ready()
+        live, gate = service.live, Gate(service.live)
+        caught = live.committer.submit(submission("in the group"))
+        await gate.reached.wait()
+        queued = live.committer.submit(submission("in the queue"))
+        live.committer._deliver = None  # type: ignore[method-assign, assignment]
+        gate.open()
+        await asyncio.wait([caught, queued])
+        assert [getattr(f.exception(), "code", None) for f in (caught, queued)] == ["outcome-unknown", "unavailable"]
+        assert live.committer.queued == 0
+        with pytest.raises(UnavailableError, match="TypeError"):
+            live.committer.submit(submission("late"))
+        with pytest.raises(UnavailableError, match="TypeError"):
+            await service.check_ready()
+        await live.head("diary", "in the group")  # reads go on
+        await service.close()
+
+    run(main())
+    died = [r for r in caplog.records if r.levelno == logging.CRITICAL]
+    assert [r.exc_info is not None for r in died] == [True]
+    assert journal.position().revision == 1
+
+
+def test_closing_never_blocks_the_loop(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is stopped in the middle of a group, and a loop that is torn down around it."""
+    monkeypatch.setattr(committer, "_CLOSE_S", 0.2)
+    stopped, goes_on = threading.Event(), threading.Event()
+    closed_in: list[str] = []
+
+    async def main() -> None:
+        live = journal.live()
+        await live.start()
+        if live.committer._thread is None:  # its session waits on the loop, with a bound of its own
+            await live.close()
+            return
+        session: Any = live.committer._session
+        begin, close = session.begin, session.close
+
+        async def hang() -> Any:
+            stopped.set()
+            goes_on.wait()
+            return await begin()
+
+        async def note_close() -> None:
+            await close()
+            closed_in.append(threading.current_thread().name)
+
+        session.begin, session.close = hang, note_close
+        caught = live.committer.submit(submission("k"))
+        await asyncio.to_thread(stopped.wait)
+        live.committer._task.cancel()  # type: ignore[union-attr]
+        await live.close()
+        assert not closed_in
+        assert isinstance(caught.exception(), UnavailableError | OutcomeUnknown)
+        goes_on.set()
+        thread: Any = live.committer._thread
+        await asyncio.to_thread(wait_until, lambda: closed_in, 20, "the session's end")
+        assert closed_in[0].startswith("rainer-committer")
+        for one in thread._threads:
+            one.join()
+
+    run(main())
