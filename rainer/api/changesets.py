@@ -39,17 +39,17 @@ async def post_changeset(request: Request) -> Response:
         with _at(refused.place):
             raise refused.error from None
     try:
-        rows = await service.live.commit(submission)
+        kept = await service.live.commit(submission)
     except VersionConflict as e:
         return changeset_conflict(e)
     metas = [
         _FORM.meta(row._replace(payload=None), d.namespace)
-        for row, d in zip(rows, submission.drafts, strict=True)
+        for row, d in zip(kept, submission.drafts, strict=True)
     ]  # fmt: skip
     # Of a repetition, too, the last commit's, in whatever order its drafts come.
-    revision = max(row.revision for row in rows)
+    revision = max(row.revision for row in kept)
     body = {"revision": revision, "commits": metas}
-    headers: RawHeaders = [(REVISION, b"%d" % revision), (LINEAGE, service.lineage.encode())]
+    headers: RawHeaders = [(REVISION, b"%d" % revision), (LINEAGE, kept.lineage.encode())]
     return with_headers(Response(orjson.dumps(body), media_type="application/json"), headers)
 
 

@@ -75,7 +75,8 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     asking.check_length(headers, limit, what)
     body = await asking.read_body(receive, limit, what, service.options.body_timeout_s)
     draft, commit_id = asking.draft_from(namespace, key, version, headers, body)
-    (row,) = await service.commit(Submission((draft,), commit_id))
+    kept = await service.commit(Submission((draft,), commit_id))
+    row = kept[0]
     answer = orjson.dumps(ANCESTOR.meta(row._replace(payload=None)))
     revision = b"%d" % row.revision
     return answer, [
@@ -83,7 +84,7 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
         (b"Content-Length", b"%d" % len(answer)),
         (COMMIT_REVISION, revision),
         (REVISION, revision),
-        (LINEAGE, service.lineage.encode()),
+        (LINEAGE, kept.lineage.encode()),
     ]
 
 

@@ -24,8 +24,7 @@ from rainer.errors import (
     RainerError,
     UnavailableError,
 )
-from rainer.journal.group import Known, Outcome, Plan, Submission
-from rainer.journal.row import Row
+from rainer.journal.group import Kept, Known, Outcome, Plan, Submission
 from rainer.journal.transact import Session, commit_group, drive
 
 log = logging.getLogger("rainer.journal")
@@ -49,7 +48,7 @@ class Counters:
 class _Waiting:
     __slots__ = ("future", "size", "submission")
 
-    def __init__(self, submission: Submission, future: asyncio.Future[tuple[Row, ...]], size: int) -> None:
+    def __init__(self, submission: Submission, future: asyncio.Future[Kept], size: int) -> None:
         self.submission, self.future, self.size = submission, future, size
 
 
@@ -118,7 +117,7 @@ class Committer:
         if self._died is not None:
             raise UnavailableError(f"the committer ended: {self._died}", hint="start the server anew; its log says why")
 
-    def submit(self, submission: Submission) -> asyncio.Future[tuple[Row, ...]]:
+    def submit(self, submission: Submission) -> asyncio.Future[Kept]:
         """Queue a submission; the future brings its rows or its RainerError. OverloadedError when the queue is full."""
         size = submission.size
         self.check_alive()
@@ -131,7 +130,7 @@ class Committer:
                 f"{len(self._queue)} commits ({self._queued_bytes} bytes) wait already", hint="come back in a second",
                 retry_after_s=1,
             )  # fmt: skip
-        future: asyncio.Future[tuple[Row, ...]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(submission, future, size))
         self._queued_bytes += size
         self._wake.set()

@@ -6,7 +6,7 @@ stands when the rows are written (the journal row's lock, or a compare-and-set o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -19,7 +19,21 @@ HeadKey = tuple[int, str]
 StoredKey = tuple[int, str, int]
 _DRAFT_BYTES: Final = 300
 """What a draft holds beside its payload and texts, as measured: 20,000 tiny ones are megabytes, not 96 kB."""
-Outcome = tuple[Row, ...] | RainerError
+
+
+class Kept(tuple[Row, ...]):
+    """The rows of a submission that stands in the journal, and the lineage that they stand in."""
+
+    lineage: str
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], lineage: str) -> Kept:
+        kept = cls(rows)
+        kept.lineage = lineage
+        return kept
+
+
+Outcome = Kept | RainerError
 """What becomes of a submission: its rows (new, or those of its first acceptance), or why it was refused."""
 
 
@@ -143,7 +157,7 @@ def _repetition(
         return None
     pairs = list(zip(submission.drafts, same_id, strict=False))
     if len(same_id) == len(found) and _is_whole(same_id) and all(_same_content(d, one.row) for d, one in pairs):
-        return tuple(one.row._replace(payload=d.payload) for d, one in pairs)
+        return Kept.of((one.row._replace(payload=d.payload) for d, one in pairs), plan.before.lineage)
     first = same_id[0].row
     return CommitIdReused(
         f"commit id {submission.commit_id!r} stands in the journal for other content ({first.key!r} {first.version})",
@@ -198,4 +212,4 @@ def _accept(submission: Submission, spaces: list[Namespace], plan: Plan, now_ms:
             plan.accepted[space.id, d.key, d.version] = Stored(row, is_first=len(rows) == 1)
     plan.rows += rows
     plan.after = State(lineage, revision, link, recorded_ms, tag)
-    return tuple(rows)
+    return Kept.of(rows, lineage)

@@ -17,7 +17,7 @@ from rainer.database.engine import STATEMENT_TIMEOUT_S, break_off
 from rainer.errors import UnavailableError
 from rainer.journal.committer import Committer
 from rainer.journal.dialects.opening import dialect_of, open_session
-from rainer.journal.group import HeadKey, Plan, Submission
+from rainer.journal.group import HeadKey, Kept, Plan, Submission
 from rainer.journal.head_memory import Head, HeadMemory
 from rainer.journal.head_reads import HeadReads
 from rainer.journal.reads import CaughtUp, Reads
@@ -117,7 +117,7 @@ class LiveJournal:
             except Exception:  # it concerns neither the commits, which stand, nor the other listeners
                 log.exception("a listener failed")
 
-    async def commit(self, submission: Submission) -> tuple[Row, ...]:
+    async def commit(self, submission: Submission) -> Kept:
         """Commit drafts all or none: their rows, or the error that says why not."""
         return await self.committer.submit(submission)
 

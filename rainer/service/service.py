@@ -13,10 +13,10 @@ from typing import Any, Final
 from rainer import limits
 from rainer.errors import RainerError, UnavailableError
 from rainer.journal import Journal, LiveJournal, Namespace
-from rainer.journal.group import Plan, Submission
+from rainer.journal.group import Kept, Plan, Submission
 from rainer.journal.journal import check_payload
 from rainer.journal.reads import Reads
-from rainer.journal.row import Row, open_namespace
+from rainer.journal.row import open_namespace
 from rainer.model import names
 from rainer.model.commit import Draft
 from rainer.service.commit_log import CommitLog
@@ -164,19 +164,13 @@ class Service:
         else:
             _check_all(drafts, spaces)
 
-    async def commit(self, submission: Submission) -> tuple[Row, ...]:
+    async def commit(self, submission: Submission) -> Kept:
         """Check a submission and commit it."""
         try:
             await self.check(submission.drafts)
         except RefusedDraft as refused:
             raise refused.error from None
         return await self.live.commit(submission)
-
-    @property
-    def lineage(self) -> str:
-        """The lineage that a commit just made belongs to; never asks the database, for the commit stands by now."""
-        state = self.live.committer.known.state or self.live.heads.memory.state
-        return "" if state is None else state.lineage
 
     async def status(self) -> dict[str, Any]:
         """Where the journal stands and what serves it."""

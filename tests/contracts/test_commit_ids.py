@@ -8,7 +8,9 @@ import pytest
 
 from rainer.errors import CommitIdReused, InvalidError, VersionConflict
 from rainer.journal import Journal
+from rainer.journal.administration import adopt_engine
 from rainer.model.commit import Draft, draft
+from tests.contracts.live import living, run, submission
 from tests.contracts.tables import stored
 
 
@@ -111,3 +113,15 @@ def test_the_largest_repetition_is_answered_whole(journal: Journal) -> None:
     first = journal.append_many(wanted, commit_id="big")
     assert journal.append_many(wanted, commit_id="big") == first
     assert len(stored(journal)) == 10_000
+
+
+def test_a_repetition_stands_in_the_lineage_of_its_day(journal: Journal) -> None:
+    async def main() -> None:
+        async with living(journal) as live:
+            first = await live.commit(submission("k", commit_id="id-1"))
+            new = (await live.in_thread(adopt_engine, journal.engine)).lineage
+            again = await live.commit(submission("k", commit_id="id-1"))
+            assert again == first
+            assert (first.lineage == new, again.lineage == new) == (False, True)
+
+    run(main())
