@@ -34,7 +34,7 @@ _MOVE = (
     .where(journal.c.id == 1)
     .values(revision=sa.bindparam("r"), chain=sa.bindparam("h"), recorded_ms=sa.bindparam("t"))
 )
-_INSERT = sa.insert(commits)
+INSERT_COMMITS = sa.insert(commits)
 _before = commits.alias("before")
 _SELECT_STORED = sa.select(
     *(sa.null().label("payload") if c.name == "payload" else c for c in commits.c), _before.c.changeset
@@ -54,19 +54,22 @@ def namespaces_of(rows: Iterable[Any]) -> dict[str, Namespace]:
     return {r[1]: Namespace(r[0], r[1], r[2], r[3], bool(r[4])) for r in rows}
 
 
+def head_of(row: Row) -> tuple[int, str, int, int, bool]:
+    """A commit as a row of `heads`, columns in the table's order."""
+    return row.namespace_id, row.key, row.version, row.revision, row.is_empty
+
+
 class CoreSession:
     """One writer's connection, taken from the engine's pool for each transaction."""
 
     has_compare_and_set = False
     lock = SELECT_STATE
+    upsert_heads: sa.Insert
+    """INSERT of heads that moves those that exist, as each dialect spells it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._connection: Connection | None = None
-
-    def upsert_heads(self) -> sa.Insert:
-        """INSERT of heads that moves those that exist."""
-        raise AssertionError("each dialect spells its upsert")
 
     @property
     def connection(self) -> Connection:
@@ -110,16 +113,16 @@ class CoreSession:
     async def write(self, plan: Plan) -> None:
         with translated():
             self.insert_commits(plan.rows)
-            moved = [
-                {"namespace_id": n, "key": k, "version": r.version, "revision": r.revision, "is_empty": r.is_empty}
-                for (n, k), r in plan.heads.items()
-            ]
-            self.connection.execute(self.upsert_heads(), moved)
+            self.move_heads(plan.heads.values())
             after = plan.after
             self.connection.execute(_MOVE, {"r": after.revision, "h": after.chain, "t": after.recorded_ms})
 
     def insert_commits(self, rows: Sequence[Row]) -> None:
-        self.connection.execute(_INSERT, [row._asdict() for row in rows])
+        self.connection.execute(INSERT_COMMITS, [row._asdict() for row in rows])
+
+    def move_heads(self, rows: Iterable[Row]) -> None:
+        names = heads.c.keys()
+        self.connection.execute(self.upsert_heads, [dict(zip(names, head_of(row), strict=True)) for row in rows])
 
     async def commit(self) -> None:
         with translated():

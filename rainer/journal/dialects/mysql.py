@@ -31,9 +31,7 @@ _WANTED = {
 
 class MysqlSession(CoreSession):
     lock = SELECT_STATE.with_for_update()
-
-    def upsert_heads(self) -> sa.Insert:
-        return _UPSERT
+    upsert_heads = _UPSERT
 
     def insert_commits(self, rows: Sequence[Row]) -> None:
         small = [row for row in rows if len(row.payload or b"") <= _ESCAPED_BYTES_MAX]
