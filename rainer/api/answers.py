@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rainer.journal.head_memory import Head
+from rainer.journal.listing import Cells
 from rainer.journal.row import Row, State
 from rainer.model import times
 from rainer.model.headers import encode_text
@@ -142,10 +142,31 @@ class MetaForm:
             self._add_payload(out, bytes(row.payload))
         return out
 
+    def listed(self, found: list[Cells], namespace: str) -> dict[str, dict[str, Any]]:
+        """Key → JSON metadata of the heads of a list, the members that `meta` gives them; one pass for each extra."""
+        iso = times.format_iso
+        out: dict[str, dict[str, Any]] = {
+            key: {
+                "key": key, "version": version, "author": author, "comment": comment, "mtime": iso(mtime_ms),
+                "empty": is_empty == 1,
+            }
+            for key, version, author, comment, mtime_ms, is_empty, _, _, _ in found
+        }  # fmt: skip
+        if self.revisions:
+            for cells, meta in zip(found, out.values(), strict=True):
+                meta["namespace"], meta["revision"] = namespace, cells[6]
+        if self.payloads:
+            for cells, meta in zip(found, out.values(), strict=True):
+                if cells[7] is not None:
+                    self._add_payload(meta, cells[7])
+        return out
+
     def _add_payload(self, out: dict[str, Any], payload: bytes) -> None:
         if self.payload_utf8:
-            with contextlib.suppress(UnicodeDecodeError):  # what is not text can only be had as base64
+            try:  # noqa: SIM105 - a context for each row of a list costs as much as the row
                 out["payload_utf8"] = payload.decode()
+            except UnicodeDecodeError:
+                pass  # what is not text can only be had as base64
         if self.payload_base64:
             out["payload_base64"] = base64.b64encode(payload).decode()
 

@@ -16,7 +16,8 @@ from starlette.responses import Response, StreamingResponse
 from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import MetaForm, RawHeaders, commit_answer, etag_of, matches, state_headers
-from rainer.errors import InvalidError, RainerError
+from rainer.errors import CorruptError, InvalidError, RainerError
+from rainer.journal.listing import Cells, HeadRow
 from rainer.journal.reads import PORTION, Reads
 from rainer.journal.row import Row, State
 from rainer.model import names
@@ -129,22 +130,24 @@ class Listing:
     limit: int | None
     form: MetaForm
 
-    def portion(self, reads: Reads, pinned: State, after: str | None, rows_max: int) -> tuple[list[Row], str | None]:
-        """Some rows and where to go on; runs in a thread."""
+    def portion(self, reads: Reads, pinned: State, after: str | None, rows_max: int) -> tuple[list[Cells], str | None]:
+        """Some heads and where to go on; runs in a thread."""
         found = reads.heads_portion(
             self.namespace, pinned, prefix=self.prefix, after=after, portion=rows_max,
             include_empty=self.include_empty, payloads=self.form.payloads,
         )  # fmt: skip
-        return found.rows, found.next_after
+        return found.cells, found.next_after
 
     def encoded(self, reads: Reads, pinned: State, after: str | None) -> tuple[bytes, str | None]:
         """A portion as the inside of a JSON object; runs in a thread, so that the loop serves others meanwhile."""
-        rows, next_after = self.portion(reads, pinned, after, PORTION)
-        return self.encode(rows), next_after
+        found, next_after = self.portion(reads, pinned, after, PORTION)
+        return self.encode(found), next_after
 
-    def encode(self, rows: list[Row]) -> bytes:
-        form, namespace = self.form, self.namespace
-        return orjson.dumps({row.key: form.meta(row, namespace) for row in rows})[1:-1]
+    def encode(self, found: list[Cells]) -> bytes:
+        try:
+            return orjson.dumps(self.form.listed(found, self.namespace))[1:-1]
+        except TypeError as e:  # a text that is no UTF-8, or no text at all
+            raise CorruptError(f"namespace {self.namespace} cannot be listed: {e}", hint="run `rainer verify`") from e
 
 
 def _listing(request: Request) -> Listing:
@@ -198,18 +201,18 @@ async def _page(request: Request, listing: Listing, pinned: State, headers: RawH
     """At most `limit` heads, fewer where their payloads fill some MiB; Link leads to the next page."""
     assert listing.limit is not None
     service, after = service_of(request), listing.after
-    rows: list[Row] = []
+    rows: list[Cells] = []
     size = 0
     while len(rows) <= listing.limit and size < limits.FEED_PAGE_BYTES:
         wanted = listing.limit + 1 - len(rows)
         found, after = await service.live.in_thread(listing.portion, service.reads, pinned, after, wanted)
         rows += found
-        size += sum(len(row.payload or b"") for row in found)
+        size += sum(HeadRow(*cells).payload_bytes or 0 for cells in found)
         if after is None:
             break
     page = rows[: listing.limit]
     if len(rows) > len(page) or (page and after is not None):
-        headers = [*headers, _next_link(request, pinned, page[-1].key)]
+        headers = [*headers, _next_link(request, pinned, HeadRow(*page[-1]).key)]
     body = b"{" + listing.encode(page) + b"}\r\n"
     return with_headers(Response(body, media_type="application/json"), headers)
 

@@ -20,11 +20,11 @@ PORTION: Final = 2_000
 PORTION_BYTES: Final = limits.FEED_PAGE_BYTES
 """About what the payloads of one portion may hold; a single larger one still passes."""
 IN_MAX: Final = 1_000
-_INLINE_BYTES: Final = 16 * 1024
+INLINE_BYTES: Final = 16 * 1024
 
-_LENGTH: Final = sa.func.length(commits.c.payload).label("payload_bytes")
-_SMALL: Final = sa.case((_LENGTH <= _INLINE_BYTES, commits.c.payload)).label("payload")
-_NOTHING: Final = sa.null().label("payload")
+LENGTH: Final = sa.func.length(commits.c.payload).label("payload_bytes")
+SMALL: Final = sa.case((LENGTH <= INLINE_BYTES, commits.c.payload)).label("payload")
+NOTHING: Final = sa.null().label("payload")
 
 
 class Sized(NamedTuple):
@@ -36,8 +36,8 @@ class Sized(NamedTuple):
 
 def columns(payloads: bool) -> Sequence[Any]:
     """The columns to select, to be read with `sized`."""
-    payload = _SMALL if payloads else _NOTHING
-    return [*(payload if c.name == "payload" else c for c in commits.c), _LENGTH if payloads else sa.literal(0)]
+    payload = SMALL if payloads else NOTHING
+    return [*(payload if c.name == "payload" else c for c in commits.c), LENGTH if payloads else sa.literal(0)]
 
 
 def sized(found: Iterable[Any]) -> list[Sized]:
@@ -47,16 +47,22 @@ def sized(found: Iterable[Any]) -> list[Sized]:
 
 def filled(connection: Connection, chosen: Sequence[Sized]) -> list[Row]:
     """The rows with the large payloads that they lack."""
-    large = [s.row.revision for s in chosen if s.payload_bytes > _INLINE_BYTES]
+    large = [s.row.revision for s in chosen if s.payload_bytes > INLINE_BYTES]
     if not large:
         return [s.row for s in chosen]
+    payloads = large_payloads(connection, large)
+    return [s.row._replace(payload=payloads[s.row.revision]) if s.row.revision in payloads else s.row for s in chosen]
+
+
+def large_payloads(connection: Connection, revisions: Sequence[int]) -> dict[int, bytes]:
+    """The payloads of these revisions."""
     payloads: dict[int, bytes] = {}
-    for start in range(0, len(large), IN_MAX):
+    for start in range(0, len(revisions), IN_MAX):
         query = sa.select(commits.c.revision, commits.c.payload).where(
-            commits.c.revision.in_(large[start : start + IN_MAX])
+            commits.c.revision.in_(revisions[start : start + IN_MAX])
         )
         payloads.update((row[0], row[1]) for row in connection.execute(query))
-    return [s.row._replace(payload=payloads[s.row.revision]) if s.row.revision in payloads else s.row for s in chosen]
+    return payloads
 
 
 def batches(found: Sequence[Sized]) -> Iterator[Sequence[Sized]]:

@@ -6,18 +6,52 @@ transaction that stays open.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rainer.database.schema import commits, heads
-from rainer.errors import InvalidError, PositionGone
-from rainer.journal.columns import IN_MAX, PORTION_BYTES, Sized, columns, filled, sized
+from rainer.errors import CorruptError, InvalidError, PositionGone
+from rainer.journal.columns import IN_MAX, INLINE_BYTES, LENGTH, NOTHING, PORTION_BYTES, SMALL, large_payloads
 from rainer.journal.places import check_limit, holds, namespace_id, read_state
-from rainer.journal.row import Row, State
-from rainer.model import names
+from rainer.journal.row import State
+from rainer.model import names, times
+from rainer.model.commit import Commit
+
+Cells: TypeAlias = tuple[str, int, str, str, int, bool, int, bytes | None, int]
+"""What a list fetches of a head, in the order of `HeadRow`'s fields; plain, for a list has a great many."""
+
+
+class HeadRow(NamedTuple):
+    """A head in a list; `payload` is None where none was asked for, `payload_bytes` its length."""
+
+    key: str
+    version: int
+    author: str
+    comment: str
+    mtime_ms: int
+    is_empty: bool
+    revision: int
+    payload: bytes | None
+    payload_bytes: int
+
+    def commit(self, namespace: str) -> Commit:
+        """The head as users see it."""
+        return Commit(
+            self.key, self.version, self.payload, self.author, self.comment, times.from_ms(self.mtime_ms),
+            bool(self.is_empty), namespace, self.revision,
+        )  # fmt: skip
+
+
+_KEY: Final = 0
+_EMPTY: Final = 5
+_REVISION: Final = 6
+_PAYLOAD: Final = 7
+_PAYLOAD_BYTES: Final = 8
+_SHOWN = [commits.c[name] for name in HeadRow._fields[:_PAYLOAD]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +59,13 @@ class Portion:
     """Some heads of a namespace in key order, as of `state.revision`; `next_after` is None at the end."""
 
     state: State
-    rows: list[Row]
+    cells: list[Cells]
     next_after: str | None
+
+    @property
+    def rows(self) -> list[HeadRow]:
+        """The heads by their fields' names."""
+        return [HeadRow(*cells) for cells in self.cells]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +79,7 @@ class Selection:
 
 
 def read_portion(connection: Connection, wanted: Selection, pinned: State, after: str | None, rows_max: int) -> Portion:
-    """The next heads after a key; fewer than asked for where their payloads are large."""
+    """The next heads after a key; fewer than asked for where their payloads are large, or some have moved since."""
     now = read_state(connection)
     if not holds(connection, now, pinned):
         raise PositionGone(
@@ -50,21 +89,48 @@ def read_portion(connection: Connection, wanted: Selection, pinned: State, after
     space = namespace_id(connection, wanted.namespace)
     if not names.may_begin_key(wanted.prefix):
         return Portion(pinned, [], None)
-    query = _query(space, wanted, after, check_limit(rows_max))
-    now_there = sized(connection.execute(query))
-    then_there = _as_of(connection, space, now_there, pinned, wanted.payloads)
-    chosen, next_after = _cut(now_there, then_there, wanted.include_empty)
-    if next_after is None and len(now_there) == rows_max:
-        next_after = now_there[-1].row.key
-    return Portion(pinned, filled(connection, chosen), next_after)
+    found = _fetch(connection, _query(space, wanted, pinned, after, check_limit(rows_max)))
+    next_after = found[-1][_KEY] if len(found) == rows_max else None
+    if now.revision > pinned.revision:
+        found = _as_of(connection, space, found, pinned, wanted)
+    fitting = _fitting(found)
+    if fitting < len(found):
+        found, next_after = found[:fitting], found[fitting - 1][_KEY]
+    return Portion(pinned, _filled(connection, found) if wanted.payloads else found, next_after)
 
 
-def _query(space: int, wanted: Selection, after: str | None, rows_max: int) -> sa.Select[Any]:
+def _fetch(connection: Connection, query: sa.Select[Any]) -> list[Cells]:
+    """All rows as the driver has them: a result that SQLAlchemy makes would cost as much again as the query."""
+    cursor: Any = connection.execute(query).cursor
+    found: list[Any] = cursor.fetchall()
+    if bytes in {type(row[_KEY]) for row in found} or str in {type(row[_PAYLOAD]) for row in found}:
+        return [_typed(row) for row in found]
+    return found
+
+
+def _typed(row: Cells) -> Cells:
+    """A row of MySQL, which keeps keys as bytes, or one that a hand at SQLite's own shell has left."""
+    key: str | bytes = row[_KEY]
+    payload: str | bytes | None = row[_PAYLOAD]
+    try:
+        key = key.decode() if isinstance(key, bytes) else key
+    except UnicodeDecodeError:
+        raise CorruptError(f"a key of the journal is not text: {key!r}", hint="run `rainer verify`") from None
+    return key, *row[1:_PAYLOAD], payload.encode() if isinstance(payload, str) else payload, row[_PAYLOAD_BYTES]
+
+
+def _columns(payloads: bool) -> Sequence[Any]:
+    return [*_SHOWN, SMALL, LENGTH] if payloads else [*_SHOWN, NOTHING, sa.literal_column("0")]
+
+
+def _query(space: int, wanted: Selection, pinned: State, after: str | None, rows_max: int) -> sa.Select[Any]:
     query = (
-        sa.select(*columns(wanted.payloads))
+        sa.select(*_columns(wanted.payloads))
         .join(heads, heads.c.revision == commits.c.revision)
         .where(heads.c.namespace_id == space)
     )
+    if not wanted.include_empty:  # a head that moved may have been something else then
+        query = query.where(sa.or_(heads.c.is_empty == sa.false(), heads.c.revision > pinned.revision))
     if after is not None:
         query = query.where(heads.c.key > _storable(after))
     if wanted.prefix:
@@ -88,12 +154,10 @@ def _storable(text: str) -> str:
     return text
 
 
-def _as_of(
-    connection: Connection, space: int, found: list[Sized], pinned: State, payloads: bool
-) -> dict[str, Sized | None]:
-    """For each head that moved after `pinned`: what stood there, None for a key that did not exist yet."""
-    moved = [s.row.key for s in found if s.row.revision > pinned.revision]
-    then: dict[str, Sized | None] = dict.fromkeys(moved)
+def _as_of(connection: Connection, space: int, found: list[Cells], pinned: State, wanted: Selection) -> list[Cells]:
+    """The heads with those that moved after `pinned` as they were then, and without those that were not there yet."""
+    moved = [row[_KEY] for row in found if row[_REVISION] > pinned.revision]
+    then: dict[str, Cells | None] = dict.fromkeys(moved)
     for start in range(0, len(moved), IN_MAX):
         newest = (
             sa.select(sa.func.max(commits.c.revision).label("revision"))
@@ -105,24 +169,29 @@ def _as_of(
             .group_by(commits.c.key)
             .subquery()
         )
-        query = sa.select(*columns(payloads)).join(newest, newest.c.revision == commits.c.revision)
-        then.update({s.row.key: s for s in sized(connection.execute(query))})
-    return then
+        query = sa.select(*_columns(wanted.payloads)).join(newest, newest.c.revision == commits.c.revision)
+        then.update({row[_KEY]: row for row in _fetch(connection, query)})
+    stood = [then.get(row[_KEY], row) for row in found]
+    return [row for row in stood if row is not None and (wanted.include_empty or not row[_EMPTY])]
 
 
-def _cut(
-    now_there: list[Sized], then_there: dict[str, Sized | None], include_empty: bool
-) -> tuple[list[Sized], str | None]:
-    """What is wanted of a portion, and where to go on if it was cut for its size."""
-    chosen: list[Sized] = []
-    size, passed = 0, None
-    for head in now_there:
-        key = head.row.key
-        found = then_there.get(key, head)
-        if found is not None and (include_empty or not found.row.is_empty):
-            if chosen and size + found.payload_bytes > PORTION_BYTES:
-                return chosen, passed
-            chosen.append(found)
-            size += found.payload_bytes
-        passed = key
-    return chosen, None
+def _fitting(found: list[Cells]) -> int:
+    """How many of them one portion may hold: at least one."""
+    size = 0
+    for place, row in enumerate(found):
+        size += row[_PAYLOAD_BYTES] or 0
+        if size > PORTION_BYTES and place:
+            return place
+    return len(found)
+
+
+def _filled(connection: Connection, found: list[Cells]) -> list[Cells]:
+    """The heads with the large payloads that they lack."""
+    large = [row[_REVISION] for row in found if (row[_PAYLOAD_BYTES] or 0) > INLINE_BYTES]
+    if not large:
+        return found
+    payloads = large_payloads(connection, large)
+    return [
+        (*row[:_PAYLOAD], payloads[row[_REVISION]], row[_PAYLOAD_BYTES]) if row[_REVISION] in payloads else row
+        for row in found
+    ]

@@ -60,6 +60,9 @@ def parse_iso(text: str) -> int:
     )
 
 
+_FRACTIONS: Final = [f".{ms:03d}Z" for ms in range(1000)]
+
+
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
@@ -68,4 +71,4 @@ def _second(seconds: int) -> str:
 def format_iso(ms: int) -> str:
     """Milliseconds since 1970 as `1970-01-01T00:00:00.002Z`, the ancestor's form."""
     seconds, rest = divmod(ms, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
+    return _second(seconds) + _FRACTIONS[rest]

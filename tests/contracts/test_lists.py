@@ -151,3 +151,15 @@ def test_lists_of_large_payloads_come_whole_but_never_at_once(journal: Journal) 
     portion = journal.reads.heads_portion("diary", journal.reads.pin(None), payloads=True)
     assert portion.next_after is not None
     assert sum(len(row.payload or b"") for row in portion.rows) <= PORTION_BYTES
+
+
+def test_a_short_portion_passes_over_all_that_was_removed(journal: Journal) -> None:
+    keys = [f"k{n:03}" for n in range(200)]
+    journal.append_many([draft(key, b"", version=1, author="me") for key in keys])
+    before = journal.reads.pin(None)
+    journal.append_many([draft(key, None, version=2, author="me") for key in keys])
+    journal.append("z", b"", version=1, author="me")
+    portion = journal.reads.heads_portion("diary", journal.reads.pin(None), portion=1)
+    assert [row.key for row in portion.rows] == ["z"]
+    portion = journal.reads.heads_portion("diary", before, portion=2)
+    assert [row.key for row in portion.rows] == keys[:2], "what was removed since is still listed as of then"
