@@ -1,4 +1,4 @@
-"""Lists over what a hand at SQLite's own shell has left: shown where it can be, else an error that names the next step."""
+"""Lists over what a hand at SQLite's own shell has left: shown where it can be, else an error with the next step."""
 
 from __future__ import annotations
 
