@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 
+from rainer.api.patience import within
 from rainer.api.problems import AncestorRefusal, BodyTimeout
 from rainer.errors import InvalidError, TooLargeError
 from rainer.model import names, times
@@ -156,20 +156,23 @@ def _too_large(size: int, bytes_max: int, what: str) -> TooLargeError:
 
 async def read_body(receive: Any, bytes_max: int, what: str, timeout_s: float) -> bytes:
     """A request's body, refused as soon as it is too long or too slow."""
-    parts: list[bytes] = []
-    size = 0
     try:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                part = message.get("body", b"")
-                size += len(part)
-                if size > bytes_max:
-                    raise _too_large(size, bytes_max, what)
-                parts.append(part)
-                if not message.get("more_body"):
-                    return b"".join(parts)
+        return await within(timeout_s, _gather(receive, bytes_max, what))
     except TimeoutError:
         raise BodyTimeout(f"the body did not arrive within {timeout_s:g} s", hint="send it faster") from None
+
+
+async def _gather(receive: Any, bytes_max: int, what: str) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
+        size += len(part)
+        if size > bytes_max:
+            raise _too_large(size, bytes_max, what)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
