@@ -16,8 +16,10 @@ from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import MetaForm, feed_body, state_headers
 from rainer.api.reading import json_answer, meta_form, service_of, with_headers
-from rainer.errors import InvalidError, NamespaceNotFound, OverloadedError, PositionGone, RainerError
-from rainer.journal.reads import FeedPage
+from rainer.errors import InvalidError, NamespaceNotFound, PositionGone, RainerError
+from rainer.journal.feed import FeedPage, Reader
+from rainer.journal.feed_reads import FeedReads
+from rainer.journal.reads import Reads
 from rainer.model import names
 from rainer.service import Service
 
@@ -27,40 +29,73 @@ _EVENTS: Final = "text/event-stream"
 
 
 @dataclass(slots=True)
+class Told:
+    """A page as readers are told it; those who ask the same share it, and its bytes."""
+
+    page: FeedPage
+    body: bytes
+    _event: bytes | None = None
+
+    @property
+    def event(self) -> bytes:
+        """The page as a server-sent event."""
+        if self._event is None:
+            self._event = b"event: changes\nid: %d\ndata: %s\n\n" % (self.page.revision, self.body)
+        return self._event
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a reader asks: equal ones have one answer."""
+
+    reader: Reader
+    form: MetaForm
+
+    def answer(self, reads: Reads) -> Told:
+        """The next page, perhaps without changes, encoded; runs in a thread."""
+        r = self.reader
+        page = reads.changes(
+            r.since, namespace=r.namespace, limit=r.limit, payloads=r.payloads, lineage=r.lineage, chain=r.chain
+        )
+        members = {
+            "lineage": page.state.lineage, "revision": page.revision, "chain": page.chain.hex(), "more": page.more
+        }  # fmt: skip
+        return Told(page, orjson.dumps(feed_body(members, page.rows, self.form, page.namespaces)))
+
+
+@dataclass(slots=True)
 class Feed:
     """One reader of the feed: where it stands and what it wants."""
 
     service: Service
-    since: int
-    namespace: str | None
-    limit: int
+    reader: Reader
     form: MetaForm
-    lineage: str | None
-    chain: bytes | None
 
-    async def page(self) -> FeedPage:
-        """The next page, perhaps without changes."""
-        read = partial(
-            self.service.reads.changes, self.since, namespace=self.namespace, limit=self.limit,
-            payloads=self.form.payloads, lineage=self.lineage, chain=self.chain,
-        )  # fmt: skip
-        return await self.service.live.in_thread(read)
+    async def read(self) -> Told:
+        """What follows where the reader stands, as of a read that begins now."""
+        question = Question(self.reader, self.form)
+        return await self.service.live.feed.read(question, partial(question.answer, self.service.reads))
 
     def advance(self, page: FeedPage) -> None:
         """Stand where a page ended: also in its lineage and chain, so that a restored database is noticed."""
-        self.since, self.lineage, self.chain = page.revision, page.state.lineage, page.chain
+        self.reader = replace(self.reader, since=page.revision, lineage=page.state.lineage, chain=page.chain)
 
-    def body(self, page: FeedPage) -> dict[str, Any]:
-        members = {
-            "lineage": page.state.lineage, "revision": page.revision, "chain": page.chain.hex(), "more": page.more
-        }  # fmt: skip
-        return feed_body(members, page.rows, self.form, page.namespaces)
+
+class _Counted(Response):
+    """An answer whose reader is counted until it has it, or has gone away."""
+
+    def __init__(self, answer: Response, feed: FeedReads) -> None:
+        super().__init__()
+        self._answer, self._feed = answer, feed
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._feed.leave()
 
 
 def _feed(request: Request) -> Feed:
-    service = service_of(request)
-    if service.live.wakeup.waiting >= limits.FEED_READERS_MAX:
-        raise OverloadedError(f"{limits.FEED_READERS_MAX} readers wait for the feed already", retry_after_s=5)
     namespace = request.query_params.get("namespace")
     if namespace is not None:
         names.check_namespace(namespace)
@@ -69,11 +104,11 @@ def _feed(request: Request) -> Feed:
     if last_id is not None:
         since = asking.whole(last_id, "Last-Event-ID", 0, _REVISION_MAX)
     limit = asking.bounded(request, "limit", limits.FEED_PAGE_DEFAULT, 1, limits.FEED_PAGE_MAX)
-    return Feed(
-        service, since, namespace, limit, meta_form(request, feed=True), request.query_params.get("lineage"),
-        # A browser that reconnects repeats the URL it began with: `chain` belongs to that `since`, not to this id.
-        _chain(request) if last_id is None else None,
-    )  # fmt: skip
+    form = meta_form(request, feed=True)
+    # A browser that reconnects repeats the URL it began with: `chain` belongs to that `since`, not to this id.
+    chain = _chain(request) if last_id is None else None
+    reader = Reader(since, namespace, limit, form.payloads, request.query_params.get("lineage"), chain)
+    return Feed(service_of(request), reader, form)
 
 
 def _chain(request: Request) -> bytes | None:
@@ -88,52 +123,68 @@ def _chain(request: Request) -> bytes | None:
 
 async def read_changes(request: Request) -> Response:
     """`GET /-/changes`: what came after `since`, at once or when it comes; as events where the caller accepts them."""
-    feed = _feed(request)
-    if _EVENTS in request.headers.get("accept", ""):
-        turn = feed.service.live.wakeup.turn
-        page = await feed.page()
-        headers = [*state_headers(page.state), (b"Cache-Control", b"no-cache"), (b"X-Accel-Buffering", b"no")]
-        if request.method == "HEAD":  # a stream without end would never be answered
-            return with_headers(Response(media_type=_EVENTS), headers)
-        return with_headers(StreamingResponse(_events(feed, page, turn), media_type=_EVENTS), headers)
-    wait_s = asking.bounded(request, "wait", 0, 0, limits.FEED_WAIT_S_MAX)
-    page = await _wait(request, feed, wait_s)
-    return json_answer(request, feed.body(page), page.state)
+    feed = service_of(request).live.feed
+    feed.enter()
+    try:
+        return _Counted(await _answer(request, _feed(request)), feed)
+    except BaseException:
+        feed.leave()
+        raise
 
 
-async def _wait(request: Request, feed: Feed, wait_s: int) -> FeedPage:
-    loop = asyncio.get_running_loop()
+async def _answer(request: Request, feed: Feed) -> Response:
+    if _EVENTS not in request.headers.get("accept", ""):
+        wait_s = asking.bounded(request, "wait", 0, 0, limits.FEED_WAIT_S_MAX)
+        told = await _wait(request, feed, wait_s)
+        return json_answer(request, orjson.Fragment(told.body), told.page.state)
+    turn = feed.service.live.wakeup.turn
+    told = await feed.read()
+    headers = [*state_headers(told.page.state), (b"Cache-Control", b"no-cache"), (b"X-Accel-Buffering", b"no")]
+    if request.method == "HEAD":  # a stream without end would never be answered
+        return with_headers(Response(media_type=_EVENTS), headers)
+    return with_headers(StreamingResponse(_events(feed, told, turn), media_type=_EVENTS), headers)
+
+
+async def _wait(request: Request, feed: Feed, wait_s: int) -> Told:
+    loop, service = asyncio.get_running_loop(), feed.service
+    wakeup = service.live.wakeup
     deadline = loop.time() + wait_s
-    wakeup = feed.service.live.wakeup
     while True:
         turn = wakeup.turn
-        page = await feed.page()
-        rest = deadline - loop.time()
-        if page.rows or rest <= 0 or feed.service.is_closing:
-            return page
-        feed.advance(page)
-        await wakeup.wait(turn, page.state, min(rest, feed.service.options.beat_s))
-        if await request.is_disconnected():
-            return page
+        told = await feed.read()
+        if told.page.rows or loop.time() >= deadline or service.is_closing:
+            return told
+        feed.advance(told.page)
+        moved = False
+        while not moved:  # a beat without news is only the moment to see whether somebody waits still
+            rest_s = max(0.0, deadline - loop.time())
+            moved = await wakeup.wait(turn, told.page.state, min(rest_s, service.options.beat_s))
+            if await request.is_disconnected():
+                return told
+            moved = moved or wakeup.is_away or loop.time() >= deadline
 
 
-async def _events(feed: Feed, page: FeedPage, turn: int) -> AsyncIterator[bytes]:
+async def _events(feed: Feed, told: Told, turn: int) -> AsyncIterator[bytes]:
     """Events without end: changes as they come, a beat when nothing comes, `gone` when the history is another one."""
-    wakeup = feed.service.live.wakeup
-    told = feed.since
+    service, page, wakeup = feed.service, told.page, feed.service.live.wakeup
+    revision = feed.reader.since
     while True:
-        if page.rows or page.revision != told:
-            yield _event(feed, page)
-            told = page.revision
+        if page.rows or page.revision != revision:
+            yield told.event
+            revision = page.revision
         feed.advance(page)
-        if not page.more:
-            if feed.service.is_closing:
+        while not page.more:
+            if service.is_closing:
                 return
-            if not await wakeup.wait(turn, page.state, feed.service.options.beat_s):
-                yield b": beat\n\n"
+            if await wakeup.wait(turn, page.state, service.options.beat_s):
+                break
+            yield b": beat\n\n"
+            if wakeup.is_away:  # perhaps it moved
+                break
         turn = wakeup.turn
         try:
-            page = await feed.page()
+            told = await feed.read()
+            page = told.page
         except (PositionGone, NamespaceNotFound) as e:
             yield b"event: gone\ndata: " + orjson.dumps(e.as_dict()) + b"\n\n"
             return
@@ -141,8 +192,3 @@ async def _events(feed: Feed, page: FeedPage, turn: int) -> AsyncIterator[bytes]
             yield b": " + e.code.encode() + b"\n\n"
             await asyncio.sleep(_RETRY_S)
             page = replace(page, rows=[], more=False)
-
-
-def _event(feed: Feed, page: FeedPage) -> bytes:
-    body = orjson.dumps(feed.body(page))
-    return b"event: changes\nid: %d\ndata: %s\n\n" % (page.revision, body)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Engine
@@ -17,6 +18,7 @@ from rainer.database.engine import STATEMENT_TIMEOUT_S, break_off
 from rainer.errors import UnavailableError
 from rainer.journal.committer import Committer
 from rainer.journal.dialects.opening import dialect_of, open_session
+from rainer.journal.feed_reads import FeedReads
 from rainer.journal.group import HeadKey, Kept, Plan, Submission
 from rainer.journal.head_memory import Head, HeadMemory
 from rainer.journal.head_reads import HeadReads
@@ -50,6 +52,8 @@ class LiveJournal:
         self._engine = engine
         dialect = dialect_of(engine)
         self._threads = ThreadPoolExecutor(1 if dialect.is_memory else 6, "rainer-reads")
+        # Readers of the feed, however many and however far behind, keep nobody waiting who reads a head.
+        self._feed_threads = ThreadPoolExecutor(1 if dialect.is_memory else 2, "rainer-feed")
         self._reading: set[Future[Any]] = set()
         self._is_closed = False
         self._listeners: list[Callable[[Plan], None]] = []
@@ -60,6 +64,7 @@ class LiveJournal:
         self._closers: list[Any] = []
         heads = self._open_postgresql() if dialect.notifies else self._read_heads
         self.heads = HeadReads(HeadMemory(options.head_memory_bytes), heads, self._catch_up)
+        self.feed = FeedReads(partial(self._in, self._feed_threads))
         poll_s = _POLL_BESIDE_NOTIFICATIONS_S if dialect.notifies else _POLL_S
         self.wakeup = Wakeup(self._read_state, poll_s)
 
@@ -93,10 +98,12 @@ class LiveJournal:
         hanging = await self._still_reading()
         if hanging:
             log.warning("%d reads of the database hang and are broken off", len(hanging))
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            for threads in (self._threads, self._feed_threads):
+                threads.shutdown(wait=False, cancel_futures=True)
             break_off(self._engine)
             hanging = await self._still_reading()
-        self._threads.shutdown(wait=not hanging, cancel_futures=True)
+        for threads in (self._threads, self._feed_threads):
+            threads.shutdown(wait=not hanging, cancel_futures=True)
 
     async def _still_reading(self) -> set[Future[Any]]:
         end = time.monotonic() + _GRACE_S
@@ -131,9 +138,12 @@ class LiveJournal:
 
     async def in_thread(self, read: Callable[..., T], *arguments: Any) -> T:
         """Run a blocking read of `self.reads` in a worker thread; UnavailableError if it takes far too long."""
+        return await self._in(self._threads, read, *arguments)
+
+    async def _in(self, threads: ThreadPoolExecutor, read: Callable[..., T], *arguments: Any) -> T:
         if self._is_closed:
             raise UnavailableError("the server is shutting down", hint="try another server")
-        begun = self._threads.submit(read, *arguments)
+        begun = threads.submit(read, *arguments)
         self._reading.add(begun)
         begun.add_done_callback(self._reading.discard)
         try:

@@ -24,7 +24,9 @@ class Wakeup:
         self._poll_s = poll_s
         self._waiting: dict[asyncio.Future[None], State] = {}
         self._task: asyncio.Task[None] | None = None
-        self._closed = self._is_away = False
+        self._closed = False
+        self.is_away = False
+        """Whether the journal could not be looked at lately, so that nobody can say whether it moved."""
         self.turn = 0
         """Counts notifications. Take it before you read; `wait` returns at once if it has moved on since."""
 
@@ -66,16 +68,16 @@ class Wakeup:
                 try:
                     state = await self._read_state()
                 except Exception as e:  # whatever it is: those who wait here depend on the next look
-                    if not self._is_away:
+                    if not self.is_away:
                         log.warning("the journal cannot be polled, trying again until it can: %s", e)
-                    self._is_away = True
+                    self.is_away = True
                 else:
-                    if self._is_away:
+                    if self.is_away:
                         log.warning("the journal can be polled again")
-                    self._is_away = False
+                    self.is_away = False
                     if any(seen[:3] != state[:3] for seen in self._waiting.values()):
                         self.notify()
-                await asyncio.sleep(max(self._poll_s, _AWAY_POLL_S) if self._is_away else self._poll_s)
+                await asyncio.sleep(max(self._poll_s, _AWAY_POLL_S) if self.is_away else self._poll_s)
         finally:
             self._task = None
 

@@ -43,6 +43,8 @@ class Figures:
         self.revision = Gauge("rainer_revision", "The journal's revision as last seen", **newest)
         self.queued = Gauge("rainer_queue_items", "Submissions that wait for a group", **live)
         self.feeds = Gauge("rainer_feeds_waiting", "Feed readers that wait", **live)
+        self.open_feeds = Gauge("rainer_feeds_open", "Feed readers that wait or are being sent to", **live)
+        self.feed_queries = Counter("rainer_feed_queries", "Database reads that feed readers shared", registry=registry)
         self.memory = Gauge("rainer_head_memory_bytes", "Heads held in memory", **live)
         self._seen = [0.0] * 8
         self.answered: dict[tuple[str, int], int] = {}
@@ -67,12 +69,13 @@ class Figures:
     def sample(self, live: LiveJournal) -> None:
         """Bring what is kept as plain numbers up to date."""
         counters, heads = live.committer.counters, live.heads
-        now = [heads.reads, heads.rounds, counters.conflicts, counters.refused, counters.unknown]
+        now = [live.feed.queries, heads.reads, heads.rounds, counters.conflicts, counters.refused, counters.unknown]
         steps = [n - seen for n, seen in zip(now, self._seen, strict=False)]
         self._seen[: len(now)] = now
-        self.head_reads.inc(steps[0])
-        self.head_rounds.inc(steps[1])
-        for why, step in zip(("conflict", "refused", "outcome-unknown"), steps[2:], strict=True):
+        self.feed_queries.inc(steps[0])
+        self.head_reads.inc(steps[1])
+        self.head_rounds.inc(steps[2])
+        for why, step in zip(("conflict", "refused", "outcome-unknown"), steps[3:], strict=True):
             self.refused.labels(why).inc(step)
         answered, self.answered = self.answered, {}
         for (route, status), count in answered.items():
@@ -81,6 +84,7 @@ class Figures:
             self.revision.set(heads.memory.state.revision)
         self.queued.set(live.committer.queued)
         self.feeds.set(live.wakeup.waiting)
+        self.open_feeds.set(live.feed.readers)
         self.memory.set(heads.memory.size)
 
     def text(self) -> bytes:
