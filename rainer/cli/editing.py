@@ -7,7 +7,6 @@ journal holds already. Whatever else happens ends with the file's path.
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING, Final
 
 from rainer.cli import committing
@@ -16,6 +15,7 @@ from rainer.cli.differences import print_difference
 from rainer.cli.editor import edit_file
 from rainer.cli.exit_codes import NothingDone
 from rainer.cli.moments import ago
+from rainer.cli.pasting import to_paste
 from rainer.cli.terminal import is_terminal, paged, visible
 from rainer.cli.workfile import WorkFile, keep_last_newline
 from rainer.errors import ConflictError, MalformedPayload, VersionConflict
@@ -208,8 +208,8 @@ class Edit:
         place = f"your work is in {self._work.path}"
         if self._labels and mark_line(text, **self._labels) is not None:
             return [f"{place} (conflict marks and all)"]
-        words = ["rainer", "commit", self._key, str(self._work.path), "--version", str(self.version), "-m", "MESSAGE"]
-        return [place, f"to commit it: {shlex.join(words)}"]
+        options = ("--version", str(self.version), "-m", "MESSAGE")
+        return [place, f"to commit it: {to_paste('commit', self._key, str(self._work.path), options=options)}"]
 
 
 def _line_of(error: MalformedPayload) -> int | None:

@@ -115,6 +115,17 @@ def test_commands_to_copy_quote_the_key(rainer: CommandLine, client: Client) -> 
     assert f"rainer show {shlex.quote(key)} 1" in rainer("show", key).err
 
 
+def test_commands_to_copy_tell_a_key_from_an_option(rainer: CommandLine, client: Client) -> None:
+    client.commit("-k", b"\xff", version=1)
+    assert "rainer commit -m MESSAGE -- -k FILE\n" in rainer("commit", "--", "-k").err
+    assert "rainer commit-prepared -- -k\n" in rainer("commit", "--", "-k").err
+    assert "rainer uncommit -- -k\n" in rainer("revert", "-y", "--", "-k").err
+    assert "rainer show -- -k > FILE" in rainer("edit", "--", "-k").err
+    rainer.ok("uncommit", "-m", "x", "-y", "--", "-k")
+    (command,) = (line.split(None, 2)[2] for line in rainer("show", "--", "-k").err.splitlines() if "hint:" in line)
+    assert rainer.ok(*shlex.split(command)).out == b"\xff"
+
+
 def test_an_unknown_namespace_is_not_found_and_no_new_key(rainer: CommandLine, journal: TestServer) -> None:
     url = f"{journal.url}/nowhere"
     for words in (["list"], ["show", "k"], ["commit", "k", "-m", "x"], ["edit", "k"]):

@@ -111,9 +111,10 @@ def test_a_text_that_ended_without_a_newline_still_does(rainer: CommandLine, cli
     assert client.get("n").payload == b"two"
 
 
-def test_no_keeps_the_work_and_tells_how_to_commit_it(rainer: CommandLine, client: Client) -> None:
+@pytest.mark.parametrize("key", ["k.json", "-k.json"])
+def test_no_keeps_the_work_and_tells_how_to_commit_it(rainer: CommandLine, client: Client, key: str) -> None:
     editor = editor_script(rainer.folder, "text = b'my work'")
-    result = rainer("edit", "k.json", "-m", "x", stdin=b"n\n", editor=editor)
+    result = rainer("edit", "-m", "x", "--", key, stdin=b"n\n", editor=editor)
     assert (result.code, client.get("k.json").version) == (1, 1)
     (work,) = rainer.work_files
     assert work.read_bytes() == b"my work"
@@ -121,7 +122,7 @@ def test_no_keeps_the_work_and_tells_how_to_commit_it(rainer: CommandLine, clien
     assert str(work) in result.err
     words = shlex.split(command)[1:]
     rainer.ok(*words)
-    assert client.get("k.json").payload == b"my work"
+    assert client.get(key).payload == b"my work"
 
 
 def test_at_the_question_one_can_edit_again_and_write_a_longer_comment(rainer: CommandLine, client: Client) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from rainer.cli.exit_codes import NothingDone
 from rainer.cli.failures import WrongUsage
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import VERSION, author_flag, json_option, key_argument, message_option, url_flag
+from rainer.cli.pasting import to_paste
 
 
 @click.command("commit", short_help="A new version from a file or a pipe.")
@@ -61,9 +61,8 @@ def command(
 
 
 def _no_message(key: str) -> WrongUsage:
-    key = shlex.quote(key)
+    ours, formerly = to_paste("commit", key, "FILE", options=("-m", "MESSAGE")), to_paste("commit-prepared", key)
     return WrongUsage(
         "say why with -m MESSAGE",
-        hint=f"rainer commit {key} FILE -m MESSAGE\n"
-        f"pyrainer's `commit KEY`, which reads YAML, --- and the payload, is now: rainer commit-prepared {key}",
+        hint=f"{ours}\npyrainer's `commit KEY`, which reads YAML, --- and the payload, is now: {formerly}",
     )

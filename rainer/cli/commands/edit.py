@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from rainer.cli.options import (
     url_flag,
     yes_option,
 )
+from rainer.cli.pasting import to_paste
 from rainer.errors import InvalidError, RainerError
 from rainer.model.names import check_key
 
@@ -49,10 +49,10 @@ def command(run: Invocation, key: str, message: str | None, yes: bool, as_json: 
     check_key(key)
     head = committing.head_of(run, key)
     if head is not None and not is_editable(head.payload):
-        quoted = shlex.quote(key)
+        show, commit_it = to_paste("show", key), to_paste("commit", key, "FILE", options=("-m", "MESSAGE"))
         raise InvalidError(
             f"version {head.version} of {key!r} is binary, and an editor would damage it",
-            hint=f"rainer show {quoted} > FILE, and after the change: rainer commit {quoted} FILE -m MESSAGE",
+            hint=f"{show} > FILE, and after the change: {commit_it}",
         )
     _say_what_is_known(run, key, head)
     work = WorkFile(run.settings.state_dir, key, _format(run, key))
@@ -65,7 +65,7 @@ def _say_what_is_known(run: Invocation, key: str, head: Commit | None) -> None:
 
     committing.say_version(run, key, head)
     if head is not None and head.is_empty:
-        run.talk.line(("note:  ", "hint"), f"`rainer revert {shlex.quote(key)}` brings back what it held")
+        run.talk.line(("note:  ", "hint"), f"`{to_paste('revert', key)}` brings back what it held")
     for path, age_s in leftovers(run.settings.state_dir, key):
         run.talk.line(("note:  ", "warning"), f"another edit of this key left its work in {path} ({_old(age_s)})")
 

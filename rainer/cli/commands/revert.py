@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from rainer.cli import committing
@@ -20,6 +18,7 @@ from rainer.cli.options import (
     url_flag,
     yes_option,
 )
+from rainer.cli.pasting import to_paste
 
 
 @click.command("revert", short_help="Make an older payload the newest.")
@@ -39,7 +38,7 @@ def command(run: Invocation, key: str, to: int | None, yes: bool, message: str |
     author = run.author
     head = run.client.get(key)
     if to is None and head.version == 1:
-        raise NothingDone(f"nothing to do: {key!r} has one version only", hint=f"rainer uncommit {shlex.quote(key)}")
+        raise NothingDone(f"nothing to do: {key!r} has one version only", hint=to_paste("uncommit", key))
     wanted = run.client.get(key, head.version - 1 if to is None else to)
     if wanted.payload == head.payload:
         raise NothingDone(f"nothing to do: versions {wanted.version} and {head.version} of {key!r} hold the same")

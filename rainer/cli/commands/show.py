@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import click
 from rainer.cli import records
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import REVISION, json_option, key_argument, url_flag, version_argument
+from rainer.cli.pasting import to_paste
 from rainer.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def command(run: Invocation, key: str, version: int | None, at: int | None, as_j
 
 
 def _before(commit: Commit) -> str | None:
-    return f"rainer show {shlex.quote(commit.key)} {commit.version - 1}" if commit.version > 1 else None
+    return to_paste("show", commit.key, str(commit.version - 1)) if commit.version > 1 else None
 
 
 def _print_on_terminal(run: Invocation, payload: bytes) -> None:
