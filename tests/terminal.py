@@ -18,8 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
+from tests.services.processes import tree
+from tests.services.waiting import wait_until
+
 INTERRUPT = "\x03"
 END = "\x04"
+_WAITING = (psutil.STATUS_SLEEPING, psutil.STATUS_IDLE)
 
 _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
@@ -75,6 +81,21 @@ class Terminal:
 
     def send(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def interrupt(self) -> None:
+        """Press ^C once everybody at the terminal waits, as they do by the time a person has read what is shown.
+
+        A program that has shown something is not yet waiting for its answer, and Python heeds a signal that comes just
+        before it waits only when the wait is over.
+        """
+        wait_until(self._all_wait, 30, "everybody at the terminal to wait")
+        self.send(INTERRUPT)
+
+    def _all_wait(self) -> bool:
+        try:
+            return all(member.status() in _WAITING for member in tree(self.process.pid))
+        except psutil.NoSuchProcess:
+            return False
 
     def answer(self, question: str, keys: str) -> None:
         """Wait for a question and type the answer, with Return."""

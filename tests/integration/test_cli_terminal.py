@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from rainer.client import Client
 from tests.command_line import clean_environment, editor_script
 from tests.services.rainer import RainerServer
-from tests.terminal import END, INTERRUPT, Terminal
+from tests.terminal import END, Terminal
 
 TOP = Path(__file__).resolve().parents[2]
 COLOUR = "\x1b["
@@ -164,7 +164,7 @@ def test_interrupting_a_pager_waits_for_its_end(shell: Shell, client: Client) ->
     (shell.folder / "pager.py").write_text(body)
     with shell.terminal("rainer", "log", "k", PAGER=f"{sys.executable} pager.py") as terminal:
         terminal.expect("PAGING")
-        terminal.send(INTERRUPT)
+        terminal.interrupt()
         terminal.send("\r")
         terminal.expect("LEFT")
         terminal.wait()
@@ -223,23 +223,26 @@ def test_data_to_a_file_while_questions_stand_on_the_terminal(shell: Shell, clie
     assert json.loads((shell.folder / "out").read_bytes())["version"] == 1
 
 
-@pytest.mark.parametrize("keys", [INTERRUPT, END])
-def test_leaving_at_the_question_keeps_the_work(shell: Shell, client: Client, keys: str) -> None:
+@pytest.mark.parametrize(("leave", "code"), [(Terminal.interrupt, 130), (lambda terminal: terminal.send(END), 1)])
+def test_leaving_at_the_question_keeps_the_work(
+    shell: Shell, client: Client, leave: Callable[[Terminal], None], code: int
+) -> None:
     editor = editor_script(shell.folder, "text = b'my work'")
     with shell.terminal("rainer", "edit", "k", VISUAL=editor) as terminal:
         terminal.expect("Comment: ")
-        terminal.send(keys)
+        leave(terminal)
         terminal.expect("your work is in ")
-        assert terminal.wait() == (130 if keys == INTERRUPT else 1)
+        assert terminal.wait() == code
     assert [path.read_bytes() for path in shell.work_files] == [b"my work"]
 
 
 def test_an_interrupt_inside_the_editor_is_the_editors(shell: Shell, client: Client) -> None:
-    body = "signal.signal(2, lambda *_: print('HANDLED', flush=True))\nprint('EDITING', flush=True)\n"
+    # Not by print, which fails inside another print: the signal may come while EDITING is being written.
+    body = "signal.signal(2, lambda *_: os.write(1, b'HANDLED\\n'))\nprint('EDITING', flush=True)\n"
     body += "sys.stdin.readline()\ntext = b'after'"
     with shell.terminal("rainer", "edit", "k", "-y", VISUAL=editor_script(shell.folder, body)) as terminal:
         terminal.expect("EDITING")
-        terminal.send(INTERRUPT)
+        terminal.interrupt()
         terminal.expect("HANDLED")
         terminal.send("\r")
         assert terminal.wait() == 0
@@ -251,7 +254,7 @@ def test_an_interrupt_that_ends_the_editor_ends_the_edit(shell: Shell, client: C
     body += "print('EDITING', flush=True)\nsys.stdin.readline()"
     with shell.terminal("rainer", "edit", "k", VISUAL=editor_script(shell.folder, body)) as terminal:
         terminal.expect("EDITING")
-        terminal.send(INTERRUPT)
+        terminal.interrupt()
         terminal.expect("your work is in ")
         assert terminal.wait() == 130
     assert [path.read_bytes() for path in shell.work_files] == [b"half"]
@@ -319,7 +322,7 @@ def test_serve_says_where_and_what_next_and_ends_well(shell: Shell) -> None:
         assert len(next_commands) == 3
         done = shell.run(f"echo hello | rainer --url {url} commit k -m x && {next_commands[-1]} --keys")
         assert (done.returncode, done.stdout) == (0, b"k\n")
-        terminal.send(INTERRUPT)
+        terminal.interrupt()
         assert terminal.wait() == 0
     assert (shell.folder / "data" / "journal.db").exists()
 
