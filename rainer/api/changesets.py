@@ -34,12 +34,10 @@ async def post_changeset(request: Request) -> Response:
     service = service_of(request)
     submission = await read_changeset(request, service.options.body_timeout_s)
     try:
-        await service.check(submission.drafts)
+        kept = await service.commit(submission)
     except RefusedDraft as refused:
         with _at(refused.place):
             raise refused.error from None
-    try:
-        kept = await service.live.commit(submission)
     except VersionConflict as e:
         return changeset_conflict(e)
     metas = [

@@ -19,6 +19,7 @@ from rainer.errors import NotFoundError, RainerError
 from rainer.journal.group import Submission
 from rainer.model import names
 from rainer.service import Service
+from rainer.service.service import RefusedDraft
 
 _GET: Final = "GET /{namespace}/{key}"
 _POST: Final = "POST /{namespace}/{key}/{version}"
@@ -75,7 +76,10 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     asking.check_length(headers, limit, what)
     body = await asking.read_body(receive, limit, what, service.options.body_timeout_s)
     draft, commit_id = asking.draft_from(namespace, key, version, headers, body)
-    kept = await service.commit(Submission((draft,), commit_id))
+    try:
+        kept = await service.commit(Submission((draft,), commit_id))
+    except RefusedDraft as refused:
+        raise refused.error from None
     row = kept[0]
     answer = orjson.dumps(ANCESTOR.meta(row._replace(payload=None)))
     revision = b"%d" % row.revision

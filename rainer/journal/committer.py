@@ -24,7 +24,7 @@ from rainer.errors import (
     RainerError,
     UnavailableError,
 )
-from rainer.journal.group import Kept, Known, Outcome, Plan, Submission
+from rainer.journal.group import Kept, Known, Outcome, Plan, RulesMoved, Submission
 from rainer.journal.transact import Session, commit_group, drive
 
 log = logging.getLogger("rainer.journal")
@@ -229,7 +229,7 @@ class Committer:
         if plan.rows:
             self._notify(plan)
         for waiting, outcome in zip(group, plan.outcomes, strict=True):
-            if isinstance(outcome, RainerError):
+            if isinstance(outcome, RainerError) and not isinstance(outcome, RulesMoved):
                 counters.conflicts += 1
             _settle(waiting, outcome)
 

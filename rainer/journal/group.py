@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from rainer.errors import CommitIdReused, KeyConflict, RainerError, VersionConflict
+from rainer.errors import CommitIdReused, KeyConflict, RainerError, UnavailableError, VersionConflict
 from rainer.journal.row import Namespace, Row, State, open_namespace
 from rainer.model import chain
 from rainer.model.commit import Draft
@@ -37,6 +37,13 @@ Outcome = Kept | RainerError
 """What becomes of a submission: its rows (new, or those of its first acceptance), or why it was refused."""
 
 
+class RulesMoved(UnavailableError):
+    """A submission was checked under other rules of the namespaces than hold now: it must be checked again.
+
+    Not in the transaction: what must be parsed may take longer than the journal's lock may be held.
+    """
+
+
 class Stored(NamedTuple):
     """A commit of the journal, without its payload, and whether its changeset begins with it."""
 
@@ -48,12 +55,14 @@ class Submission(NamedTuple):
     """Drafts that are committed all or not at all; `commit_id` makes a repetition harmless.
 
     `follows` says that it continues those of its keys that stand before it in the group: without them it is refused,
-    even if somebody else made a commit in their place.
+    even if somebody else made a commit in their place. `rules` is the namespaces' tag that its drafts were checked
+    under; without it they are taken as checked.
     """
 
     drafts: tuple[Draft, ...]
     commit_id: str | None
     follows: bool = False
+    rules: str | None = None
 
     @property
     def size(self) -> int:
@@ -116,6 +125,8 @@ def judge(group: Sequence[Submission], known: Known, now_ms: int, stored: dict[S
 def _judge_one(
     submission: Submission, known: Known, plan: Plan, stored: dict[StoredKey, Stored | None], now_ms: int
 ) -> Outcome:
+    if submission.rules is not None and submission.rules != plan.before.namespaces_tag:
+        raise RulesMoved("the namespaces' rules change all the time", hint="try again")
     spaces = [open_namespace(known.namespaces, d.namespace) for d in submission.drafts]
     conflicts = _conflicts(submission, spaces, known, plan)
     if conflicts:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from rainer import limits
 from rainer.errors import RainerError, UnavailableError
 from rainer.journal import Journal, LiveJournal, Namespace
-from rainer.journal.group import Kept, Plan, Submission
+from rainer.journal.group import Kept, Plan, RulesMoved, Submission
 from rainer.journal.journal import check_payload
 from rainer.journal.reads import Reads
 from rainer.journal.row import open_namespace
@@ -25,6 +25,8 @@ from rainer.service.figures import Figures
 log = logging.getLogger("rainer.service")
 _PARSE_BYTES_MAX: Final = 16 * 1024
 _SAMPLE_S: Final = 1.0
+_CHECKS_MAX: Final = 3
+"""How often a submission is checked anew because the rules moved before it was committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +148,14 @@ class Service:
             return open_namespace(self.live.heads.memory.namespaces, name)
         return found
 
-    async def check(self, drafts: Sequence[Draft]) -> None:
-        """Hold drafts to their namespaces' rules; RefusedDraft tells which one breaks which.
+    async def check(self, drafts: Sequence[Draft]) -> str:
+        """Hold drafts to their namespaces' rules, and return the tag of these; RefusedDraft tells which breaks which.
 
         Much that must be parsed is parsed beside the loop, in a thread of its own, so that neither other calls nor
         other reads wait for it.
         """
+        # Before the first rule is looked up: one that is newer than the tag only means another check.
+        rules = (self.live.heads.memory.state or await self.live.heads.state()).namespaces_tag
         spaces = []
         for place, d in enumerate(drafts):
             try:
@@ -163,14 +167,20 @@ class Service:
             await asyncio.get_running_loop().run_in_executor(self._parsing, _check_all, drafts, spaces)
         else:
             _check_all(drafts, spaces)
+        return rules
 
     async def commit(self, submission: Submission) -> Kept:
-        """Check a submission and commit it."""
-        try:
-            await self.check(submission.drafts)
-        except RefusedDraft as refused:
-            raise refused.error from None
-        return await self.live.commit(submission)
+        """Check a submission and commit it; RefusedDraft if one of its drafts breaks a rule."""
+        tries_left = _CHECKS_MAX
+        while True:
+            tries_left -= 1
+            rules = await self.check(submission.drafts)
+            try:
+                return await self.live.commit(Submission(submission.drafts, submission.commit_id, rules=rules))
+            except RulesMoved:  # others changed them, or the database is a restored one
+                if not tries_left:
+                    raise
+                await self.live.heads.state()  # brings them as they are now
 
     async def status(self) -> dict[str, Any]:
         """Where the journal stands and what serves it."""
