@@ -1,0 +1,154 @@
+"""What publishers write beside the ancestor's data nodes, and mirrors read: head, batches, beat, reports, parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
+
+from rainer.errors import CorruptError
+from rainer.model.packed import PackedHead, frame, pack_records, unframe, unpack_records
+from rainer.model.position import Position
+
+BATCH_MAGIC: Final = b"RnB1"
+FORMAT: Final = 1
+
+
+def _members(what: str, data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError as e:
+        raise CorruptError(f"{what} is not JSON: {e}") from None
+    if not isinstance(found, dict):
+        raise CorruptError(f"{what} is not a JSON object")
+    return found
+
+
+class _Json:
+    """A dataclass that is kept as JSON; members that a later version added are passed over."""
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":")).encode()  # type: ignore[call-overload]
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read it back; CorruptError."""
+        found = _members(f"the {cls.__name__.lower()}", data)
+        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        try:
+            return cls(**{name: value for name, value in found.items() if name in known})
+        except TypeError as e:
+            raise CorruptError(f"the {cls.__name__.lower()} lacks something: {e}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Head(_Json):
+    """Where a namespace's tree stands: the last whole batch `n`, and the last one that `data/` shows, `data_n`.
+
+    `revision` and `chain` (hex) are the journal's position that the tree is current with; within one life of a tree `n`
+    never goes back.
+    """
+
+    lineage: str
+    n: int
+    data_n: int
+    revision: int
+    chain: str
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        numbers = (self.n, self.data_n, self.revision, self.format)
+        if not all(type(x) is int and x >= 0 for x in numbers) or self.data_n > self.n:
+            raise CorruptError(f"the head's numbers are wrong: {numbers}")
+        if self.format != FORMAT:
+            raise CorruptError(f"the tree is of format {self.format}, and this program knows {FORMAT}")
+        texts: tuple[object, ...] = (self.lineage, self.chain)
+        if not all(isinstance(text, str) for text in texts) or len(self.chain) != 64:
+            raise CorruptError("the head's lineage or chain is wrong")
+
+    @property
+    def position(self) -> Position:
+        return Position(self.lineage, self.revision, bytes.fromhex(self.chain))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One znode of the log: whole changesets, or part `part` of `parts` (from 1) of one that is too large for a znode.
+
+    `position` is the journal's after the batch; parts that are not the last carry the same. With `repair` its records
+    restate what the journal says, and count whatever version a mirror holds.
+    """
+
+    n: int
+    position: Position
+    records: Sequence[PackedHead]
+    part: int = 1
+    parts: int = 1
+    repair: bool = False
+
+    def to_bytes(self) -> bytes:
+        header = {
+            "n": self.n, "lineage": self.position.lineage, "revision": self.position.revision,
+            "chain": self.position.chain.hex(), "part": self.part, "parts": self.parts, "repair": self.repair,
+        }  # fmt: skip
+        return frame(BATCH_MAGIC, header, pack_records(self.records))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Batch:
+        """Read a batch back; CorruptError."""
+        header, records = unframe(BATCH_MAGIC, data)
+        try:
+            position = Position(header["lineage"], header["revision"], bytes.fromhex(header["chain"]))
+            return cls(
+                header["n"], position, list(unpack_records(records)), header["part"], header["parts"], header["repair"]
+            )
+        except (KeyError, TypeError, ValueError) as e:
+            raise CorruptError(f"the batch's header lacks something: {e}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts(_Json):
+    """Where the pieces of a commit's bytes lie that are too large for one znode: `names` under `large/<key>/`.
+
+    The pieces, joined, are the commit in the ancestor's bytes; `sha256` (hex) and `bytes` are of the whole.
+    """
+
+    version: int
+    revision: int
+    names: list[str]
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat(_Json):
+    """A publisher's sign of life: at `time_ms` the tree was current with the journal at `revision`.
+
+    `oldest_ms` is when the oldest commit was recorded that is not published yet, 0 when there is none.
+    """
+
+    time_ms: int
+    revision: int
+    who: str
+    oldest_ms: int = 0
+    published: int = 0
+    repaired: int = 0
+    unpublishable: dict[str, str] = field(default_factory=dict)
+    large: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report(_Json):
+    """What one mirror says of itself: the position it has applied, and what it could not take (key → why)."""
+
+    id: str
+    host: str
+    pid: int
+    lineage: str
+    revision: int
+    time_ms: int
+    via: str = "zookeeper"
+    state: str = "current"
+    rejected: dict[str, str] = field(default_factory=dict)
+    error: str = ""

@@ -1,0 +1,76 @@
+"""What kazoo lacks: many reads in one request, and a select that makes no epoll object a call.
+
+`MultiRead` is ZooKeeper's opcode 22 (since 3.6, MultiTransactionRecord of getData); kazoo 2.11 has no name for it.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+from kazoo.exceptions import EXCEPTIONS
+from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.protocol.serialization import (
+    GetData,
+    int_struct,
+    multiheader_struct,
+    read_buffer,
+    stat_struct,
+    write_string,
+)
+from kazoo.protocol.states import ZnodeStat
+
+_END: Final[bytes] = multiheader_struct.pack(-1, True, -1)
+_ONE: Final = multiheader_struct.pack(GetData.type, False, -1)
+
+
+class MultiRead:
+    """Read these paths in one request; the answer holds `(data, stat)` or the exception of each, in their order."""
+
+    type: ClassVar[int] = 22
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
+
+    def serialize(self) -> bytes:
+        parts: list[bytes] = [part for path in self.paths for part in (_ONE, write_string(path), b"\0")]
+        return b"".join(parts) + _END
+
+    @classmethod
+    def deserialize(cls, data: bytes, at: int) -> list[Any]:
+        found: list[Any] = []
+        while True:
+            kind, is_done, _ = multiheader_struct.unpack_from(data, at)
+            at += multiheader_struct.size
+            if is_done:
+                return found
+            if kind == GetData.type:
+                value, at = read_buffer(data, at)
+                found.append((value or b"", ZnodeStat._make(stat_struct.unpack_from(data, at))))
+                at += stat_struct.size
+            else:
+                found.append(EXCEPTIONS[int_struct.unpack_from(data, at)[0]]())
+                at += int_struct.size
+
+
+class PollHandler(SequentialThreadingHandler):  # type: ignore[misc]
+    """kazoo's threads with poll(2): its own select makes and closes an epoll object a call, half of its latency."""
+
+    def select(self, readers: Any, writers: Any, _errors: Any, timeout: float | None = None) -> Any:
+        poll = select.poll()
+        files: dict[int, Any] = {}
+        wanted: dict[int, int] = {}
+        for some, event in ((readers, select.POLLIN), (writers, select.POLLOUT)):
+            for file in some:
+                number = file if isinstance(file, int) else file.fileno()
+                if number < 0:
+                    raise ValueError("a closed file cannot be waited for")
+                files[number] = file
+                wanted[number] = wanted.get(number, 0) | event
+        for number, events in wanted.items():
+            poll.register(number, events)
+        found = poll.poll(None if timeout is None else max(0.0, timeout * 1000))
+        readable = [files[n] for n, events in found if events & ~select.POLLOUT and wanted[n] & select.POLLIN]
+        writable = [files[n] for n, events in found if events & ~select.POLLIN and wanted[n] & select.POLLOUT]
+        return readable, writable, []
