@@ -24,7 +24,7 @@ help: ## list these targets
 run: $(VENV)/.server ## serve a journal on http://127.0.0.1:8080, SQLite, nothing else needed (ARGS='--port 9000')
 	@exec $(BIN)/rainer serve $(ARGS)
 
-test: $(VENV)/.dev debian-test ## all tests but the benchmarks, on SQLite, PostgreSQL and MariaDB
+test: $(VENV)/.dev debian-test ## all tests but the benchmarks, on SQLite, PostgreSQL, MariaDB and ZooKeeper
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 faults: $(VENV)/.dev debian-test ## the tests that kill and starve servers, TIMES=10 over, each time with another seed
@@ -45,15 +45,15 @@ clean: ## remove .venv and the caches; journals stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 debian-test:
-	@.ci/debian-packages postgresql mariadb-server strace
+	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java libcurator-recipes-java strace
 
 debian-bench:
-	@.ci/debian-packages postgresql mariadb-server etcd-server wrk
+	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java etcd-server wrk
 
 # Stamps: an install is repeated only when what it installs has changed. The package itself is installed in place.
 $(VENV)/.server: $(VENV)/.made $(PINS)
 	@echo "Installing Rainer's server into $(VENV)."
-	@$(PIP) --editable '.[server,postgresql,mysql]'
+	@$(PIP) --editable '.[server,postgresql,mysql,zookeeper]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made $(PINS)

@@ -1,4 +1,4 @@
-"""Fixtures over real database servers, one of each kind a test process, started when the first test asks.
+"""Fixtures over real servers, one of each kind a test process, started when the first test asks.
 
 A server that cannot be started here is a skip with its reason, or a failure where RAINER_TEST_REQUIRE names it.
 """
@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,9 +17,12 @@ from tests.services import guardian
 from tests.services.database_service import DatabaseService
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
+from tests.services.zookeeper import ZooKeeper
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-_SERVERS: dict[str, type[DatabaseService]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
+_SERVERS = ("postgresql", "mariadb", "zookeeper")
+
+Server = TypeVar("Server", DatabaseService, ZooKeeper)
 
 
 def required_services() -> set[str]:
@@ -38,7 +42,7 @@ def _guardian() -> None:
     guardian.ensure()
 
 
-def _serve(kind: type[DatabaseService]) -> Iterator[DatabaseService]:
+def _serve(kind: type[Server]) -> Iterator[Server]:
     server = kind.from_environment()
     reason = kind.available() if server.owned else None
     if reason:
@@ -61,7 +65,7 @@ def mariadb() -> Iterator[DatabaseService]:
     yield from _serve(MariaDB)
 
 
-def _own(kind: type[DatabaseService], shared: DatabaseService) -> Iterator[DatabaseService]:
+def _own(kind: type[Server], shared: Server) -> Iterator[Server]:
     if not shared.owned:
         pytest.skip(f"{kind.environment_name} names a server that is not ours to kill")
     with kind() as server:
@@ -109,3 +113,23 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The test runs once on each kind of database, each time with the URL of a fresh, empty one."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def zookeeper() -> Iterator[ZooKeeper]:
+    """A running ZooKeeper, shared by the tests of this process: each works below a chroot of its own."""
+    yield from _serve(ZooKeeper)
+
+
+@pytest.fixture
+def zookeeper_hosts(zookeeper: ZooKeeper) -> Iterator[str]:
+    """A hosts string with a fresh, empty chroot on the shared ZooKeeper."""
+    hosts = zookeeper.make_chroot()
+    yield hosts
+    zookeeper.remove_chroot(hosts)
+
+
+@pytest.fixture
+def own_zookeeper(zookeeper: ZooKeeper) -> Iterator[ZooKeeper]:
+    """A ZooKeeper for one test alone, which may kill, pause, wipe and restart it."""
+    yield from _own(ZooKeeper, zookeeper)
