@@ -1,0 +1,18 @@
+# One image for every part of Rainer: `rainer serve`, `rainer mirror`, `rainer publish` and the command line.
+FROM python:3.13-slim AS build
+WORKDIR /build
+COPY . .
+RUN pip install --no-cache-dir --prefix=/install --constraint constraints.txt '.[all]'
+
+FROM python:3.13-slim
+COPY --from=build /install /usr/local
+RUN useradd --system --create-home --home-dir /var/lib/rainer --shell /usr/sbin/nologin rainer
+USER rainer
+ENV RAINER_HOST=0.0.0.0 RAINER_PORT=8080 RAINER_DATA_DIR=/var/lib/rainer RAINER_LOG_FORMAT=json
+VOLUME /var/lib/rainer
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/-/healthz', timeout=2)"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["rainer"]
+CMD ["serve"]
