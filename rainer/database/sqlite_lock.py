@@ -2,7 +2,8 @@
 
 No server stands between two processes on one SQLite file. One that is stopped (Ctrl-Z, SIGSTOP, a debugger's hand, a
 scheduler's) in the middle of its transaction keeps the lock, and everybody else out, until somebody continues it. So we
-do: it finishes what is left of its group, and once the lock is ours it is stopped again, as whoever stopped it wanted.
+do, and it goes on. It is not stopped again: nobody can tell whether somebody else has continued it meanwhile, and a
+server that was meant to run and is stopped does more harm than one that was meant to stand and runs.
 """
 
 from __future__ import annotations
@@ -32,20 +33,13 @@ _LOCKS: Final = Path("/proc/locks")
 def begin_immediate(connection: sqlite3.Connection, path: str, wait_s: int) -> None:
     """Begin a transaction that holds the write lock; UnavailableError, naming who has it, after `wait_s`."""
     begun = time.monotonic()
-    stopped: Continued | None = None
-    try:
-        with _waiting_at_most(connection, _PORTION_MS):
-            while not _try_begin(connection):
-                waited_s = time.monotonic() - begun
-                if waited_s >= wait_s:
-                    raise _locked(path, waited_s)
-                if waited_s >= limits.STALLED_WRITER_S and stopped is None:
-                    stopped = continue_holder(path)
-        if stopped is not None:
-            stopped.stop()
-    finally:
-        if stopped is not None:
-            stopped.close()
+    with _waiting_at_most(connection, _PORTION_MS):
+        while not _try_begin(connection):
+            waited_s = time.monotonic() - begun
+            if waited_s >= wait_s:
+                raise _locked(path, waited_s)
+            if waited_s >= limits.STALLED_WRITER_S:
+                continue_holder(path)
 
 
 @contextlib.contextmanager
@@ -79,40 +73,23 @@ def _locked(path: str, waited_s: float) -> UnavailableError:
     )
 
 
-class Continued:
-    """A stopped process that was continued. What is signalled is it, not whoever has its number later."""
-
-    def __init__(self, pid: int, path: str) -> None:
-        self._pid, self._path = pid, path
-        self._handle = os.pidfd_open(pid)
-        try:
-            signal.pidfd_send_signal(self._handle, signal.SIGCONT)
-        except BaseException:
-            self.close()
-            raise
-        log.warning("process %d is stopped and holds the lock of %s: continued until it gives it up", pid, path)
-
-    def stop(self) -> None:
-        """Stop it again. Only for who holds the lock now: then it cannot be stopped with it a second time."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._handle, signal.SIGSTOP)
-            log.warning("process %d has given up the lock of %s: stopped again", self._pid, self._path)
-
-    def close(self) -> None:
-        """Let go of it as it is."""
-        os.close(self._handle)
-
-
-def continue_holder(path: str) -> Continued | None:
+def continue_holder(path: str) -> None:
     """Continue the process that holds the lock, if it is one that is stopped and that we may signal."""
     pid = lock_holder(path)
     if pid is None or not _is_stopped(pid):
-        return None
+        return
     try:
-        return Continued(pid, path)
+        handle = os.pidfd_open(pid)
+        try:
+            if lock_holder(path) != pid:  # it has gone, and its number may be somebody else's
+                return
+            signal.pidfd_send_signal(handle, signal.SIGCONT)
+        finally:
+            os.close(handle)
     except OSError as e:
         log.warning("process %d is stopped and holds the lock of %s, and cannot be continued: %s", pid, path, e)
-        return None
+    else:
+        log.warning("process %d was stopped and held the lock of %s: continued, and not stopped again", pid, path)
 
 
 def lock_holder(path: str) -> int | None:
