@@ -15,6 +15,7 @@ import pytest
 
 from tests.services import guardian
 from tests.services.database_service import DatabaseService
+from tests.services.ensemble import Ensemble
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
 from tests.services.zookeeper import ZooKeeper
@@ -133,3 +134,12 @@ def zookeeper_hosts(zookeeper: ZooKeeper) -> Iterator[str]:
 def own_zookeeper(zookeeper: ZooKeeper) -> Iterator[ZooKeeper]:
     """A ZooKeeper for one test alone, which may kill, pause, wipe and restart it."""
     yield from _own(ZooKeeper, zookeeper)
+
+
+@pytest.fixture
+def own_ensemble(zookeeper: ZooKeeper) -> Iterator[Ensemble]:
+    """Three ZooKeepers as one ensemble for one test alone, which may do to each of them as it likes."""
+    if not zookeeper.owned:
+        pytest.skip(f"{ZooKeeper.environment_name} names a server, and an ensemble needs three of our own")
+    with Ensemble() as ensemble:
+        yield ensemble

@@ -1,0 +1,61 @@
+"""Three ZooKeeper servers that are one."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from kazoo.exceptions import ConnectionLoss
+
+from tests.integration.test_zookeeper_service import connected
+from tests.services.ensemble import Ensemble
+from tests.services.waiting import wait_until
+
+
+@pytest.mark.slow
+def test_an_ensemble_outlives_its_leader_and_takes_it_back(own_ensemble: Ensemble) -> None:
+    assert len(own_ensemble.followers) == 2
+    with connected(own_ensemble.hosts) as client:
+        client.create("/kept", b"1")
+        first = own_ensemble.leader
+        first.kill()
+        second = own_ensemble.leader
+        assert second is not first
+        client.retry(client.set, "/kept", b"2")
+    first.start()
+    own_ensemble.wait_until_serving()
+    assert first.role == "follower"
+    with connected(first.hosts) as client:
+        client.sync("/kept")
+        assert client.get("/kept")[0] == b"2"
+
+
+@pytest.mark.slow
+def test_without_a_majority_nothing_is_served_until_there_is_one(own_ensemble: Ensemble) -> None:
+    leader, (first, second) = own_ensemble.leader, own_ensemble.followers
+    first.kill()
+    second.kill()
+    wait_until(lambda: not leader.serving, 30, "the leader to give up")
+    first.wipe()
+    first.start()
+    own_ensemble.wait_until_serving()
+    with connected(own_ensemble.hosts) as client:
+        assert client.get_children("/") == ["zookeeper"]
+
+
+@pytest.mark.slow
+def test_a_paused_follower_lags_behind_the_others(own_ensemble: Ensemble) -> None:
+    follower, other = own_ensemble.followers
+    with connected(other.hosts) as writer, connected(follower.hosts) as reader:
+        writer.create("/n", b"1")
+        reader.sync("/n")
+        follower.pause()
+        writer.set("/n", b"2")
+        late = reader.get_async("/n")
+        assert not late.wait(0.2)
+        follower.resume()
+        with contextlib.suppress(ConnectionLoss):  # where its client gave up first, on a machine that is slow today
+            assert late.get(timeout=20)[0] in (b"1", b"2")
+        follower.wait_until_serving()
+        assert reader.retry(reader.sync, "/n") == "/n"
+        assert reader.retry(reader.get, "/n")[0] == b"2"
