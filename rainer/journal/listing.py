@@ -70,16 +70,20 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which heads of a namespace a list wants."""
+    """Which heads of a namespace a list wants; with `upto`, none beyond that key."""
 
     namespace: str
     prefix: str
     include_empty: bool
     payloads: bool
+    upto: str | None = None
 
 
 def read_portion(connection: Connection, wanted: Selection, pinned: State, after: str | None, rows_max: int) -> Portion:
-    """The next heads after a key; fewer than asked for where their payloads are large, or some have moved since."""
+    """The next heads after a key; fewer than asked for where their payloads are large, or some have moved since.
+
+    Where `wanted` ends at a key, `next_after` is None when all up to that key are there.
+    """
     now = read_state(connection)
     if not holds(connection, now, pinned):
         raise PositionGone(
@@ -133,6 +137,8 @@ def _query(space: int, wanted: Selection, pinned: State, after: str | None, rows
         query = query.where(sa.or_(heads.c.is_empty == sa.false(), heads.c.revision > pinned.revision))
     if after is not None:
         query = query.where(heads.c.key > _storable(after))
+    if wanted.upto is not None:
+        query = query.where(heads.c.key <= _storable(wanted.upto))
     if wanted.prefix:
         query = query.where(heads.c.key >= wanted.prefix, heads.c.key < _beyond(wanted.prefix))
     return query.order_by(heads.c.key).limit(rows_max)

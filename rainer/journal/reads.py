@@ -123,15 +123,16 @@ class Reads:
         *,
         prefix: str = "",
         after: str | None = None,
+        upto: str | None = None,
         portion: int = PORTION,
         include_empty: bool = False,
         payloads: bool = False,
     ) -> Portion:
-        """The next heads of a namespace in byte order of their keys, as they were at `pinned`.
+        """The next heads of a namespace in byte order of their keys, as they were at `pinned`; none beyond `upto`.
 
         PositionGone if the journal is no longer the one that was pinned (restored, or another lineage).
         """
-        wanted = Selection(namespace, prefix, include_empty, payloads)
+        wanted = Selection(namespace, prefix, include_empty, payloads, upto)
         with self._reading() as connection:
             return read_portion(connection, wanted, pinned, after, portion)
 
