@@ -81,7 +81,7 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     except RefusedDraft as refused:
         raise refused.error from None
     row = kept[0]
-    answer = orjson.dumps(ANCESTOR.meta(row._replace(payload=None)))
+    answer = orjson.dumps(ANCESTOR.meta(row))
     revision = b"%d" % row.revision
     return answer, [
         _JSON,
