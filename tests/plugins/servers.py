@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from tests.services import guardian
+from tests.services.curator.mirror import CuratorMirror
 from tests.services.database_service import DatabaseService
 from tests.services.ensemble import Ensemble
 from tests.services.mariadb import MariaDB
@@ -143,3 +144,14 @@ def own_ensemble(zookeeper: ZooKeeper) -> Iterator[Ensemble]:
         pytest.skip(f"{ZooKeeper.environment_name} names a server, and an ensemble needs three of our own")
     with Ensemble() as ensemble:
         yield ensemble
+
+
+@pytest.fixture(scope="session")
+def curator() -> type[CuratorMirror]:
+    """Curator's mirror on this machine; it comes and goes with ZooKeeper where that is required."""
+    reason = CuratorMirror.available()
+    if reason and "zookeeper" in required_services():
+        pytest.fail(f"curator is required by RAINER_TEST_REQUIRE: {reason}", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+    return CuratorMirror
