@@ -1,0 +1,1 @@
+"""Mirrors: live, read-only copies of a namespace inside a program, over ZooKeeper or over HTTP."""
