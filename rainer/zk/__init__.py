@@ -3,7 +3,8 @@
 from rainer.errors import missing_extra
 
 try:
-    from rainer.zk.client import Stat, Written, ZooKeeper
+    from rainer.zk.answers import Stat, Written
+    from rainer.zk.client import ZooKeeper
 except ImportError as e:
     raise missing_extra("ZooKeeper needs kazoo", "zookeeper") from e
 from rainer.zk.operations import Check, Create, Delete, Operation, Set

@@ -1,0 +1,98 @@
+"""Making kazoo clients: how quickly they come back, as whom they speak, and what they log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Final
+
+from kazoo.client import KazooClient
+from kazoo.protocol.states import KazooState
+from kazoo.retry import KazooRetry
+from kazoo.security import ACL, CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, Id, Permissions
+
+from rainer.errors import InvalidError
+from rainer.zk.options import ZooKeeperOptions
+from rainer.zk.requests import PollHandler
+
+log = logging.getLogger("rainer.zk")
+
+_FORGET_AFTER_S: Final = 2.0
+_PERMISSION: Final = {
+    "r": Permissions.READ, "w": Permissions.WRITE, "c": Permissions.CREATE, "d": Permissions.DELETE,
+    "a": Permissions.ADMIN,
+}  # fmt: skip
+
+
+def make_client(options: ZooKeeperOptions) -> Any:
+    """A kazoo client that is back within a second of its server, not started yet."""
+    retry = KazooRetry(max_tries=-1, delay=0.02, backoff=2, max_delay=0.5, max_jitter=0.1)
+    client: Any = KazooClient(
+        hosts=options.hosts,
+        timeout=options.timeout_s,
+        handler=PollHandler(),
+        connection_retry=retry,
+        command_retry=KazooRetry(max_tries=0),
+        auth_data=[("digest", f"{options.user}:{options.password}")] if options.user else None,
+        sasl_options=dict(options.sasl) if options.sasl else None,
+        use_ssl=options.uses_tls,
+        ca=options.ca,
+        certfile=options.certificate,
+        keyfile=options.key,
+        check_hostname=options.uses_tls,
+        logger=_kazoo_log,
+    )
+    _Forgetting(client)
+    return client
+
+
+class _Forgetting:
+    """Lets a client talk to servers that lost their data.
+
+    A server refuses whoever has seen a later transaction than its own last one: good for a moment, until a follower has
+    caught up, and for ever where the data was wiped. After two seconds without a connection the client no longer says
+    what it has seen; who reads must bear an older state anyway, as any new session may.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._alone_since: float | None = None
+        client.add_listener(self._changed)
+        client._connection.retry_sleeper.sleep_func = self._pause
+
+    def _changed(self, state: str) -> None:
+        self._alone_since = None if state == KazooState.CONNECTED else time.monotonic()
+
+    def _pause(self, seconds: float) -> None:
+        if self._alone_since is not None and time.monotonic() - self._alone_since > _FORGET_AFTER_S:
+            self._client.last_zxid = 0
+        time.sleep(seconds)
+
+
+def _only_to_debug(_record: logging.LogRecord) -> bool:
+    return log.isEnabledFor(logging.DEBUG)
+
+
+# What matters of kazoo's lines Rainer says itself: a cut connection is nothing that a person must read about twice.
+_kazoo_log = logging.getLogger("rainer.zk.kazoo")
+_kazoo_log.addFilter(_only_to_debug)
+
+
+def acl_of(options: ZooKeeperOptions) -> list[Any]:
+    """What the nodes that we create are allowed to whom, as kazoo has it."""
+    if options.acl:
+        return [_one_acl(text) for text in options.acl]
+    if options.user or options.sasl:
+        return [*CREATOR_ALL_ACL, *READ_ACL_UNSAFE]
+    return list(OPEN_ACL_UNSAFE)
+
+
+def _one_acl(text: str) -> Any:
+    scheme, _, rest = text.partition(":")
+    name, _, permissions = rest.rpartition(":")
+    number = 0
+    for letter in permissions:
+        if letter not in _PERMISSION:
+            raise InvalidError(f"ACL {text!r}: {letter!r} is not one of {''.join(_PERMISSION)}")
+        number |= _PERMISSION[letter]
+    return ACL(number, Id(scheme, name))

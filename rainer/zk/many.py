@@ -1,0 +1,64 @@
+"""Reading many nodes: in few requests of bounded size, several of them in flight."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kazoo.exceptions import UnimplementedError
+
+from rainer.zk.answers import CALL_TIMEOUT_S, Stat, stat_of, value_of, wait
+from rainer.zk.failures import translate, translated
+from rainer.zk.requests import MultiRead
+
+_READ_BYTES_AIM: Final = 1_500_000
+_READ_KEYS_MAX: Final = 1_000
+_READ_KEYS_FIRST: Final = 100
+_IN_FLIGHT: Final = 4
+
+
+class ManyReader:
+    """Reads by multi-read (ZooKeeper 3.6 and newer), else by one request a node. Thread-safe."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._has_multi_read = True
+
+    def read(self, paths: Sequence[str]) -> list[tuple[bytes, Stat] | None]:
+        """The nodes' data and stats in their order, None for those that are not there."""
+        found: list[tuple[bytes, Stat] | None] = []
+        waiting: deque[tuple[Sequence[str], Any]] = deque()
+        at, portion = 0, _READ_KEYS_FIRST
+        while at < len(paths) or waiting:
+            while at < len(paths) and len(waiting) < _IN_FLIGHT:
+                some = paths[at : at + portion]
+                at += len(some)
+                waiting.append((some, self._ask(some)))
+            some, result = waiting.popleft()
+            values = self._answer(some, result)
+            found += values
+            size = sum(len(v[0]) for v in values if v is not None)
+            portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
+        return found
+
+    def _ask(self, paths: Sequence[str]) -> Any:
+        if not self._has_multi_read:
+            return [self._client.get_async(path) for path in paths]
+        result = self._client.handler.async_result()
+        with translated():
+            self._client._call(MultiRead([self._client.chroot + path for path in paths]), result)
+        return result
+
+    def _answer(self, paths: Sequence[str], result: Any) -> list[tuple[bytes, Stat] | None]:
+        if isinstance(result, list):
+            values = [wait(one, path) for one, path in zip(result, paths, strict=True)]
+            return [None if v is None else (v[0] or b"", stat_of(v[1])) for v in values]
+        try:
+            found = result.get(timeout=CALL_TIMEOUT_S)
+        except UnimplementedError:
+            self._has_multi_read = False
+            return self._answer(paths, self._ask(paths))
+        except Exception as e:
+            raise translate(e, paths[0]) from e
+        return [value_of(value, path) for value, path in zip(found, paths, strict=True)]
