@@ -181,3 +181,14 @@ def test_a_server_that_does_not_listen_ends_the_connection() -> None:
         port = listener.getsockname()[1]
     with Proxy(port) as proxy, connected(proxy) as connection:
         assert is_over(connection)
+
+
+def test_a_patient_proxy_waits_for_its_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with Proxy(port, patience_s=20) as proxy, connected(proxy) as connection:
+        assert says_nothing(connection)
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            listener.settimeout(10)
+            listener.accept()[0].close()
+            assert is_over(connection)

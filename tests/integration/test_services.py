@@ -136,7 +136,9 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize(("module", "name"), [("postgresql", "PostgreSQL"), ("mariadb", "MariaDB")])
+@pytest.mark.parametrize(
+    ("module", "name"), [("postgresql", "PostgreSQL"), ("mariadb", "MariaDB"), ("zookeeper", "ZooKeeper")]
+)
 @pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
 def test_servers_die_with_a_killed_test_run(
     module: str, name: str, paused: bool, request: pytest.FixtureRequest

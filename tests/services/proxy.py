@@ -21,6 +21,7 @@ _HOST = "127.0.0.1"
 _CHUNK_BYTES = 65536
 _CHUNKS_ON_THE_WAY = 256
 _PATIENCE_S = 10.0
+_RETRY_S = 0.02
 
 
 class _Weather:
@@ -51,14 +52,17 @@ class _Weather:
 class Proxy:
     """Passes TCP connections from `port` on to a server's port. A context manager.
 
-    `cut`, `hang` and `delay` each replace what was before; `heal` ends them. The port stays the same throughout.
+    `cut`, `hang` and `delay` each replace what was before; `heal` ends them. The port stays the same throughout. A
+    proxy cannot refuse what its server refuses: it closes it, at once or after trying for `patience_s`.
     """
 
-    def __init__(self, server_port: int) -> None:
+    _loop: asyncio.AbstractEventLoop
+    _thread: threading.Thread
+
+    def __init__(self, server_port: int, *, patience_s: float = 0.0) -> None:
         self.port = free_port()
         self._server_port = server_port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{server_port}", daemon=True)
+        self._patience_s = patience_s
         self._weather = _Weather()
         self._listener: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
@@ -95,6 +99,8 @@ class Proxy:
         self._do(self._become())
 
     def start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{self._server_port}", daemon=True)
         self._thread.start()
         self.heal()
 
@@ -147,7 +153,7 @@ class Proxy:
         ends = [writer]
         try:
             await self._weather.requests.wait()
-            server_reader, server_writer = await asyncio.open_connection(_HOST, self._server_port)
+            server_reader, server_writer = await self._reach_server()
             ends.append(server_writer)
             for end in ends:
                 end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -158,6 +164,16 @@ class Proxy:
             pass  # one end failed, or no server listens; closing the other end tells it
         finally:
             await _abort(ends)
+
+    async def _reach_server(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        deadline = self._loop.time() + self._patience_s
+        while True:
+            try:
+                return await asyncio.open_connection(_HOST, self._server_port)
+            except ConnectionRefusedError:
+                if self._loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(_RETRY_S)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event) -> None:
         on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_CHUNKS_ON_THE_WAY)
