@@ -5,6 +5,9 @@
 
 Numbers are big-endian. `data` is the commit in the ancestor's bytes, also of a removal (its header says empty); for a
 payload that is too large for a znode it is a `Parts` instead. Every language reads and writes it: tests/vectors.
+
+A removal of version 0 without data, in a repair, says that the journal never had the key: somebody invented its node by
+hand, and whoever holds it forgets it, version and all.
 """
 
 from __future__ import annotations

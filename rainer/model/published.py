@@ -111,7 +111,9 @@ class Batch:
 class Parts(_Json):
     """Where the pieces of a commit's bytes lie that are too large for one znode: `names` under `large/<key>/`.
 
-    The pieces, joined, are the commit in the ancestor's bytes; `sha256` (hex) and `bytes` are of the whole.
+    The pieces, joined, are the commit in the ancestor's bytes; `sha256` (hex) and `bytes` are of the whole. A node
+    `large/<key>` without data lists nothing yet: its pieces are on their way. Pieces that a newer version superseded go
+    after half a minute; who does not find one reloads.
     """
 
     version: int

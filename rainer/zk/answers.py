@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from kazoo.exceptions import NoNodeError, RolledBackError, RuntimeInconsistency
 
+from rainer.errors import RainerError
 from rainer.zk.failures import LOST, translate
 from rainer.zk.operations import Operation, Set
 
@@ -57,11 +58,19 @@ def value_of(value: Any, path: str) -> tuple[bytes, Stat] | None:
     return value[0] or b"", stat_of(value[1])
 
 
+def _at(path: str, error: RainerError) -> RainerError:
+    error.details["path"] = path
+    return error
+
+
 def outcome(operations: Sequence[Operation], found: Sequence[Any]) -> list[Written]:
-    """kazoo returns the errors of a multi among its results: one is the reason, the others only say that it was."""
+    """kazoo returns the errors of a multi among its results: one is the reason, the others only say that it was.
+
+    The error's `details["path"]` is the path of the operation that was refused.
+    """
     for operation, result in zip(operations, found, strict=False):
         if isinstance(result, Exception) and not isinstance(result, RolledBackError | RuntimeInconsistency):
-            raise translate(result, operation.path, writing=isinstance(result, LOST))
+            raise _at(operation.path, translate(result, operation.path, writing=isinstance(result, LOST)))
     if len(found) != len(operations) or any(isinstance(result, Exception) for result in found):
         raise translate(RuntimeInconsistency(), operations[0].path)
     return [
