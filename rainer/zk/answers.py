@@ -39,10 +39,10 @@ def stat_of(stat: Any) -> Stat:
     return Stat(stat.version, stat.mzxid, stat.czxid, stat.ctime, stat.numChildren)
 
 
-def wait(result: Any, path: str) -> Any:
+def wait(result: Any, path: str, timeout_s: float = CALL_TIMEOUT_S) -> Any:
     """kazoo's answer, None where there is no node; Rainer's errors."""
     try:
-        return result.get(timeout=CALL_TIMEOUT_S)
+        return result.get(timeout=timeout_s)
     except NoNodeError:
         return None
     except Exception as e:

@@ -11,7 +11,7 @@ from kazoo.protocol.states import EventType, KazooState, KeeperState
 
 from rainer.errors import DeniedError, RainerError, TooLargeError, UnavailableError
 from rainer.zk.answers import CALL_TIMEOUT_S, Stat, Written, outcome, stat_of, wait
-from rainer.zk.connection import acl_of, make_client
+from rainer.zk.connection import abandon, acl_of, drop, end, make_client
 from rainer.zk.failures import translate, translated
 from rainer.zk.many import ManyReader
 from rainer.zk.operations import Check, Create, Delete, Operation, Set
@@ -54,18 +54,31 @@ class ZooKeeper:
 
     def start_later(self) -> threading.Event:
         """Begin to connect, for as long as it takes; the event tells when it is done."""
+        self._refused = False
         with translated():
             event: threading.Event = self._client.start_async()
         return event
 
     def close(self) -> None:
         """End the session; waiting calls fail. May be called twice."""
-        self._client.stop()
-        self._client.close()
+        end(self._client)
+
+    def drop(self) -> None:
+        """Give this connection up and make another one, of the same session: for who waits too long for an answer."""
+        drop(self._client)
+
+    def abandon(self) -> None:
+        """In a forked child: close what was inherited without a word to the server, for the parent speaks on it."""
+        abandon(self._client)
 
     @property
     def is_connected(self) -> bool:
         return bool(self._client.connected)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the server does not believe who we say we are; nothing is tried any more until a new start."""
+        return self._refused
 
     @property
     def session_id(self) -> int:
@@ -94,9 +107,6 @@ class ZooKeeper:
     def get_later(self, path: str, answer: Callable[[bytes | None, RainerError | None], None]) -> None:
         """Ask for a node's data; `answer(data, None)`, `(None, None)` where there is none, or `(None, error)`."""
 
-        self._ask(path, None, answer)
-
-    def _ask(self, path: str, watch: Any, answer: Callable[[bytes | None, RainerError | None], None]) -> None:
         def done(result: Any) -> None:
             error = result.exception
             if error is None:
@@ -104,7 +114,7 @@ class ZooKeeper:
             else:
                 answer(None, None if isinstance(error, NoNodeError) else translate(error, path))
 
-        self._client.get_async(path, watch=watch).rawlink(done)
+        self._client.get_async(path).rawlink(done)
 
     def exists(self, path: str) -> Stat | None:
         """The stat of a node."""
@@ -141,23 +151,6 @@ class ZooKeeper:
             changed()
         return None if found is None else (found[0] or b"", stat_of(found[1]))
 
-    def watch_data_later(
-        self,
-        path: str,
-        changed: Callable[[], None],
-        answer: Callable[[bytes | None, RainerError | None], None],
-    ) -> None:
-        """Ask for a node's data as `get_later`, and for one call of `changed` when it changes or goes.
-
-        A node that is not there is not watched: its coming to be is for who watches the children above it.
-        """
-
-        def fired(event: Any) -> None:
-            if event.type != EventType.NONE:
-                changed()
-
-        self._ask(path, fired, answer)
-
     def children(self, path: str, changed: Callable[[], None] | None = None) -> list[str] | None:
         """The names of a node's children, None where there is no node; `changed` is called once when they change."""
 
@@ -169,12 +162,19 @@ class ZooKeeper:
         found = wait(self._client.get_children_async(path, watch=watch), path)
         return None if found is None else list(found)
 
-    def get_many(self, paths: Sequence[str]) -> list[tuple[bytes, Stat] | None]:
+    def get_many(self, paths: Sequence[str], timeout_s: float = CALL_TIMEOUT_S) -> list[tuple[bytes, Stat] | None]:
         """Many nodes' data and stats in their order, None for those that are not there; four requests in flight.
 
-        On servers before 3.6, which know no multi-read, one request a node.
+        On servers before 3.6, which know no multi-read, one request a node. `timeout_s` is for each request.
         """
-        return self._many.read(paths)
+        return self._many.read(paths, timeout_s)
+
+    def watch_many(self, paths: Sequence[str], changed: Callable[[str], None]) -> list[tuple[bytes, Stat] | None]:
+        """As `get_many`, one request a node, and one call of `changed(path)` for each that changes or goes later.
+
+        What is not there is not watched: its coming to be is for who watches the children above it.
+        """
+        return self._many.watch(paths, changed)
 
     # Writing
 

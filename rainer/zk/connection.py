@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import socket
+import threading
 import time
 from typing import Any, Final
 
@@ -18,6 +22,7 @@ from rainer.zk.requests import PollHandler
 log = logging.getLogger("rainer.zk")
 
 _FORGET_AFTER_S: Final = 2.0
+_GOODBYE_S: Final = 1.0
 _PERMISSION: Final = {
     "r": Permissions.READ, "w": Permissions.WRITE, "c": Permissions.CREATE, "d": Permissions.DELETE,
     "a": Permissions.ADMIN,
@@ -67,6 +72,38 @@ class _Forgetting:
         if self._alone_since is not None and time.monotonic() - self._alone_since > _FORGET_AFTER_S:
             self._client.last_zxid = 0
         time.sleep(seconds)
+
+
+def end(client: Any) -> None:
+    """Stop a client for good. A server that does not answer is given a second, not kazoo's ten."""
+    impatience = threading.Timer(_GOODBYE_S, drop, [client])
+    impatience.daemon = True
+    impatience.start()
+    try:
+        client.stop()
+        client.close()
+    finally:
+        impatience.cancel()
+        impatience.join()
+
+
+def drop(client: Any) -> None:
+    """Cut the connection from our end: kazoo notices at once, and makes another one unless it is stopped."""
+    connection = client._connection._socket
+    if connection is not None:
+        # Past TLS, which would begin a conversation with somebody who does not answer.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def abandon(client: Any) -> None:
+    """Close the file descriptors that a forked child inherited; kazoo's threads and locks are the parent's."""
+    atexit.unregister(client.handler.stop)
+    connection = client._connection
+    for inherited in (connection._socket, connection._read_sock, connection._write_sock):
+        if inherited is not None:
+            with contextlib.suppress(OSError):
+                inherited.close()
 
 
 def _only_to_debug(_record: logging.LogRecord) -> bool:

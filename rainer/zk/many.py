@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from kazoo.exceptions import UnimplementedError
+from kazoo.protocol.states import EventType
 
 from rainer.zk.answers import CALL_TIMEOUT_S, Stat, stat_of, value_of, wait
 from rainer.zk.failures import translate, translated
@@ -16,6 +17,7 @@ _READ_BYTES_AIM: Final = 1_500_000
 _READ_KEYS_MAX: Final = 1_000
 _READ_KEYS_FIRST: Final = 100
 _IN_FLIGHT: Final = 4
+_WATCHES_IN_FLIGHT: Final = 500
 
 
 class ManyReader:
@@ -25,8 +27,11 @@ class ManyReader:
         self._client = client
         self._has_multi_read = True
 
-    def read(self, paths: Sequence[str]) -> list[tuple[bytes, Stat] | None]:
-        """The nodes' data and stats in their order, None for those that are not there."""
+    def read(self, paths: Sequence[str], timeout_s: float = CALL_TIMEOUT_S) -> list[tuple[bytes, Stat] | None]:
+        """The nodes' data and stats in their order, None for those that are not there.
+
+        `timeout_s` is what each request may take, not all of them.
+        """
         found: list[tuple[bytes, Stat] | None] = []
         waiting: deque[tuple[Sequence[str], Any]] = deque()
         at, portion = 0, _READ_KEYS_FIRST
@@ -36,7 +41,7 @@ class ManyReader:
                 at += len(some)
                 waiting.append((some, self._ask(some)))
             some, result = waiting.popleft()
-            values = self._answer(some, result)
+            values = self._answer(some, result, timeout_s)
             found += values
             size = sum(len(v[0]) for v in values if v is not None)
             portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
@@ -50,15 +55,46 @@ class ManyReader:
             self._client._call(MultiRead([self._client.chroot + path for path in paths]), result)
         return result
 
-    def _answer(self, paths: Sequence[str], result: Any) -> list[tuple[bytes, Stat] | None]:
+    def _answer(self, paths: Sequence[str], result: Any, timeout_s: float) -> list[tuple[bytes, Stat] | None]:
         if isinstance(result, list):
-            values = [wait(one, path) for one, path in zip(result, paths, strict=True)]
-            return [None if v is None else (v[0] or b"", stat_of(v[1])) for v in values]
+            return [_found(wait(one, path, timeout_s)) for one, path in zip(result, paths, strict=True)]
         try:
-            found = result.get(timeout=CALL_TIMEOUT_S)
+            found = result.get(timeout=timeout_s)
         except UnimplementedError:
             self._has_multi_read = False
-            return self._answer(paths, self._ask(paths))
+            return self._answer(paths, self._ask(paths), timeout_s)
         except Exception as e:
             raise translate(e, paths[0]) from e
         return [value_of(value, path) for value, path in zip(found, paths, strict=True)]
+
+    def watch(self, paths: Sequence[str], changed: Callable[[str], None]) -> list[tuple[bytes, Stat] | None]:
+        """As `read`, one request a node, and one call of `changed(path)` for each that changes or goes later.
+
+        What is not there is not watched: its coming to be is for who watches the children above it.
+        """
+        found: list[tuple[bytes, Stat] | None] = []
+        waiting: deque[tuple[str, Any]] = deque()
+        for path in paths:
+            waiting.append((path, self._client.get_async(path, watch=_only_changes(path, changed))))
+            if len(waiting) >= _WATCHES_IN_FLIGHT:
+                found.append(_first(waiting))
+        while waiting:
+            found.append(_first(waiting))
+        return found
+
+
+def _only_changes(path: str, changed: Callable[[str], None]) -> Callable[[Any], None]:
+    def fired(event: Any) -> None:
+        if event.type != EventType.NONE:
+            changed(path)
+
+    return fired
+
+
+def _first(waiting: deque[tuple[str, Any]]) -> tuple[bytes, Stat] | None:
+    path, result = waiting.popleft()
+    return _found(wait(result, path))
+
+
+def _found(value: Any) -> tuple[bytes, Stat] | None:
+    return None if value is None else (value[0] or b"", stat_of(value[1]))

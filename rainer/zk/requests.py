@@ -54,8 +54,16 @@ class MultiRead:
                 at += int_struct.size
 
 
+_CONNECT_S: Final = 3.0
+
+
 class PollHandler(SequentialThreadingHandler):  # type: ignore[misc]
     """kazoo's threads with poll(2): its own select makes and closes an epoll object a call, half of its latency."""
+
+    def create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        # kazoo allows a whole session's time, in which the other servers are not tried.
+        kwargs["timeout"] = min(kwargs.get("timeout") or _CONNECT_S, _CONNECT_S)
+        return super().create_connection(*args, **kwargs)
 
     def select(self, readers: Any, writers: Any, _errors: Any, timeout: float | None = None) -> Any:
         poll = select.poll()
