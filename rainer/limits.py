@@ -31,6 +31,8 @@ GROUP_BYTES_MAX: Final = 8 * MiB
 
 HEAD_MEMORY_BYTES: Final = 64 * MiB
 """What the answers of head reads may hold in memory."""
+LIST_MEMORY_BYTES: Final = 32 * MiB
+"""What remembered lists may hold in memory, compressed."""
 COMMITTER_HEADS_MAX: Final = 500_000
 """How many head versions the committer remembers between groups."""
 
@@ -42,6 +44,15 @@ FEED_WAIT_S_MAX: Final = 60
 FEED_READERS_MAX: Final = 5_000
 FEED_BEAT_S: Final = 5.0
 """How long an event stream is silent at most."""
+
+MIRRORS_MAX: Final = 10_000
+"""How many mirrors may report to one server over HTTP, those that follow its followers included."""
+MIRROR_SILENCE_S: Final = 10.0
+"""A mirror that follows over HTTP and reports nothing for so long is forgotten."""
+MIRROR_REPORT_BYTES_MAX: Final = 4 * MiB
+"""The report of one mirror, with those that it passes on."""
+MIRROR_REJECTED_MAX: Final = 100
+"""How many rejected keys a report names."""
 
 HEADER_BYTES_MAX: Final = 256 * 1024
 """What the headers of one request may come to, all together."""

@@ -142,7 +142,11 @@ class Beat(_Json):
 
 @dataclass(frozen=True, slots=True)
 class Report(_Json):
-    """What one mirror says of itself: the position it has applied, and what it could not take (key → why)."""
+    """What one mirror says of itself: the position it has applied, and what it could not take (key → why).
+
+    `namespace` is told where the place of the report does not tell it. `followers` are the reports, as JSON members, of
+    the mirrors that follow this one, and of those that follow them: a mirror server passes them on.
+    """
 
     id: str
     host: str
@@ -154,3 +158,5 @@ class Report(_Json):
     state: str = "current"
     rejected: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    namespace: str = ""
+    followers: list[dict[str, Any]] = field(default_factory=list)
