@@ -86,6 +86,20 @@ def test_a_portion_can_begin_after_any_text(listed: Journal) -> None:
             listed.reads.heads_portion("diary", pinned, after=after)
 
 
+def test_a_portion_can_end_at_a_key(listed: Journal) -> None:
+    ordered, pinned = sorted(KEYS, key=str.encode), listed.reads.pin(None)
+    for upto in (ordered[0], ordered[9], ordered[-1], "a\t", "\U0010ffff"):
+        within = [k for k in ordered if ordered[2].encode() < k.encode() <= upto.encode()]
+        portion = listed.reads.heads_portion("diary", pinned, after=ordered[2], upto=upto)
+        assert ([r.key for r in portion.rows], portion.next_after) == (within, None)
+    portion = listed.reads.heads_portion("diary", pinned, upto=ordered[9], portion=9)
+    assert portion.next_after == ordered[8]
+    portion = listed.reads.heads_portion("diary", pinned, upto=ordered[9], portion=10)
+    assert [r.key for r in portion.rows] == ordered[:10]
+    with pytest.raises(InvalidError):
+        listed.reads.heads_portion("diary", pinned, upto="\0")
+
+
 def test_a_list_shows_the_moment_it_began_while_commits_go_on(journal: Journal, second: Journal) -> None:
     journal.append_many([draft(f"k{n:03}", b"old", version=1, author="me") for n in range(100)])
     journal.append("k050", None, version=2, author="me")
