@@ -13,7 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from rainer.api import administration, asking, changesets, feed, hot, reading
+from rainer.api import administration, asking, changesets, feed, hot, listing, reading
+from rainer.api.list_memory import ListMemory
 from rainer.api.problems import answer_error, problem
 from rainer.errors import InvalidError, NotFoundError, RainerError
 from rainer.journal import Journal
@@ -39,7 +40,7 @@ ROUTES: Final = (
     ("GET", "/-/namespaces/{name}", administration.read_namespace),
     ("POST", "/-/changesets", changesets.post_changeset),
     ("GET", "/-/changes", feed.read_changes),
-    ("GET", "/{namespace}", reading.list_heads),
+    ("GET", "/{namespace}", listing.list_heads),
     ("GET", "/{namespace}/{key}", reading.read_commit),
     ("GET", "/{namespace}/{key}/meta", reading.read_meta),
     ("GET", "/{namespace}/{key}/log", reading.read_log),
@@ -59,6 +60,7 @@ class RainerApp:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.lists = ListMemory()
         self._routes = Starlette(
             routes=[_RawRoute(path, endpoint, methods=[method]) for method, path, endpoint in ROUTES],
             exception_handlers={
@@ -70,6 +72,7 @@ class RainerApp:
         )
         self._routes.router.redirect_slashes = False
         self._routes.state.service = service
+        self._routes.state.lists = self.lists
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -114,7 +117,7 @@ class RainerApp:
 
         try:
             await self._routes(scope, receive, note)
-        except reading.BrokenOff as e:  # the server below ends the connection, for the answer is not whole
+        except listing.BrokenOff as e:  # the server below ends the connection, for the answer is not whole
             log.warning("%s %s broke off: %s", scope["method"], names.shorten(scope["path"]), e)
         finally:
             route = scope.get("rainer_route", "none")
@@ -197,7 +200,7 @@ async def _on_disconnect(_request: Request, _error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    if isinstance(error, reading.BrokenOff):
+    if isinstance(error, listing.BrokenOff):
         return Response()  # nobody gets it: an answer has begun
     log.error("%s %s failed", request.method, names.shorten(_raw_path(request.scope)), exc_info=error)
     return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))

@@ -29,6 +29,7 @@ LIMITS: dict[str, list[str | int]] = {
     "version; commit id": ["VERSION_MAX", "COMMIT_ID_CHARS_MAX"],
     "changeset": ["CHANGESET_COMMITS_MAX", "CHANGESET_BODY_BYTES_MAX"],
     "page of heads; of changes": ["LIST_PAGE_MAX", "FEED_PAGE_MAX"],
+    "remembered lists": ["LIST_MEMORY_BYTES"],
     "waiting commits": ["QUEUE_ITEMS_MAX", "QUEUE_BYTES_MAX", 503],
     "a request's body; headers": ["BODY_TIMEOUT_S", "BODY_TIMEOUT_S", "HEADER_BYTES_MAX"],
     "a writer's wait for another": ["LOCK_TIMEOUT_S", "STALLED_WRITER_S"],
