@@ -52,10 +52,10 @@ _STAGES = (
     ),
     Stage(
         "lists on PostgreSQL", listing.on_postgresql, (PostgreSQL.available,),
-        ("list/postgresql/bare", "list/postgresql/payload", "memory/postgresql"),
+        (*listing.rows("postgresql"), "memory/postgresql"),
     ),
     Stage(
-        "lists on SQLite", listing.on_sqlite, (), ("list/sqlite/bare", "list/sqlite/payload", "memory/sqlite")
+        "lists on SQLite", listing.on_sqlite, (), (*listing.rows("sqlite"), "memory/sqlite")
     ),
 )  # fmt: skip
 
