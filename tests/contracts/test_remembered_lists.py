@@ -63,9 +63,7 @@ def test_a_removed_key_is_no_longer_in_its_portion(lister: Lister, second: Journ
 
 
 @pytest.mark.parametrize("first", [0, PORTION, 4 * PORTION])
-def test_a_portion_that_is_emptied_vanishes_until_it_is_filled(
-    lister: Lister, second: Journal, first: int
-) -> None:
+def test_a_portion_that_is_emptied_vanishes_until_it_is_filled(lister: Lister, second: Journal, first: int) -> None:
     removed = KEYS[first : first + PORTION]
     known = lister.app.lists.get(SHORT)
     assert known is not None
