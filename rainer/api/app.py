@@ -7,16 +7,14 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
 
-from rainer.api import administration, asking, changesets, feed, hot, listing, reading
+from rainer.api import administration, asking, changesets, feed, hot, listing, reading, reports
 from rainer.api.list_memory import ListMemory
-from rainer.api.problems import answer_error, problem
-from rainer.errors import InvalidError, NotFoundError, RainerError
+from rainer.api.problems import problem
+from rainer.api.routing import OURS, make_app, on_bug
+from rainer.errors import RainerError
 from rainer.journal import Journal
 from rainer.model import names
 from rainer.service import Service, ServiceOptions
@@ -40,6 +38,9 @@ ROUTES: Final = (
     ("GET", "/-/namespaces/{name}", administration.read_namespace),
     ("POST", "/-/changesets", changesets.post_changeset),
     ("GET", "/-/changes", feed.read_changes),
+    ("GET", "/-/mirrors", reports.list_mirrors),
+    ("PUT", "/-/mirrors/{id}", reports.put_mirror),
+    ("DELETE", "/-/mirrors/{id}", reports.delete_mirror),
     ("GET", "/{namespace}", listing.list_heads),
     ("GET", "/{namespace}/{key}", reading.read_commit),
     ("GET", "/{namespace}/{key}/meta", reading.read_meta),
@@ -61,16 +62,7 @@ class RainerApp:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.lists = ListMemory()
-        self._routes = Starlette(
-            routes=[_RawRoute(path, endpoint, methods=[method]) for method, path, endpoint in ROUTES],
-            exception_handlers={
-                RainerError: _on_rainer_error,
-                HTTPException: _on_http_error,
-                ClientDisconnect: _on_disconnect,
-                Exception: _on_bug,
-            },
-        )
-        self._routes.router.redirect_slashes = False
+        self._routes = make_app(ROUTES)
         self._routes.state.service = service
         self._routes.state.lists = self.lists
 
@@ -89,7 +81,7 @@ class RainerApp:
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
             segments = asking.raw_segments(scope)
-            if segments[0] != _OURS:
+            if segments[0] != OURS:
                 if method == "POST" and len(segments) == 3:
                     await self._hot(hot.post_commit(self.service, segments, scope, receive, send), scope, send)
                     return
@@ -103,7 +95,7 @@ class RainerApp:
         try:
             await call
         except Exception as e:
-            response = await _on_bug(Request(scope), e)
+            response = await on_bug(Request(scope), e)
             await response(scope, hot.no_body, send)
 
     async def _measured(self, scope: Any, receive: Any, send: Any) -> None:
@@ -141,69 +133,6 @@ class RainerApp:
             await send({"type": f"lifespan.{step}.failed", "message": str(e)})
         else:
             await send({"type": f"lifespan.{step}.complete"})
-
-
-class _RawRoute(Route):
-    """A route that matches the path as it was sent: `%2F` in a key is not a slash."""
-
-    def matches(self, scope: Any) -> tuple[Match, Any]:
-        if scope["type"] != "http":
-            return Match.NONE, {}
-        path = scope.get("rainer_path") or _raw_path(scope)
-        if path.split("/")[1] == "-" and not self.path.startswith("/-/"):
-            return Match.NONE, {}  # below /-/ is ours: no namespace, not even a misspelt one
-        found, child = super().matches({**scope, "path": path, "root_path": ""})
-        if found is Match.FULL:
-            child["rainer_route"] = f"{scope['method']} {self.path}"
-        return found, child
-
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] not in (self.methods or ()):
-            raise HTTPException(405, headers={"Allow": ", ".join(_ALLOWED[self.path])})
-        await super().handle(scope, receive, send)
-
-
-_OURS: Final = b"-"
-_ALLOWED: Final = {
-    path: sorted({m for method, p, _ in ROUTES if p == path for m in (method, *(["HEAD"] if method == "GET" else []))})
-    for _, path, _ in ROUTES
-}
-
-
-def _raw_path(scope: Any) -> str:
-    path = "/" + "/".join(s.decode("latin-1") for s in asking.raw_segments(scope))
-    scope["rainer_path"] = path
-    return path
-
-
-async def _on_rainer_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RainerError)
-    if asking.raw_segments(request.scope)[0] == _OURS:
-        return problem(error)
-    return answer_error(error, hot.accept_of(request.scope))
-
-
-async def _on_http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals: no such path, or not with this method."""
-    assert isinstance(error, HTTPException)
-    path, allowed = names.shorten(_raw_path(request.scope)), (error.headers or {}).get("Allow")
-    if allowed is None:
-        return problem(NotFoundError(f"there is nothing at {path}", hint="see /-/openapi.json"))
-    wrong = InvalidError(f"{request.method} is no call of {path}", hint=f"{allowed} are; see /-/openapi.json")
-    response = problem(wrong, 405)
-    response.headers["Allow"] = allowed
-    return response
-
-
-async def _on_disconnect(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it
-
-
-async def _on_bug(request: Request, error: Exception) -> Response:
-    if isinstance(error, listing.BrokenOff):
-        return Response()  # nobody gets it: an answer has begun
-    log.error("%s %s failed", request.method, names.shorten(_raw_path(request.scope)), exc_info=error)
-    return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))
 
 
 def create_app(journal: Journal, options: ServiceOptions | None = None) -> RainerApp:

@@ -21,10 +21,13 @@ from rainer.model import names
 from rainer.model.commit import Draft
 from rainer.service.commit_log import CommitLog
 from rainer.service.figures import Figures
+from rainer.service.mirror_list import Listed, MirrorList
+from rainer.service.mirrors import MirrorReports
 
 log = logging.getLogger("rainer.service")
 _PARSE_BYTES_MAX: Final = 16 * 1024
 _SAMPLE_S: Final = 1.0
+_SHARE_S: Final = 0.2
 _CHECKS_MAX: Final = 3
 """How often a submission is checked anew because the rules moved before it was committed."""
 
@@ -62,15 +65,21 @@ class Service:
     _live: LiveJournal | None = None
     _starting: asyncio.Lock | None = None
     _logged_tag: str = ""
-    _sampling: asyncio.Task[None] | None = None
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _begun: float = field(default_factory=time.monotonic)
     _parsing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rainer-formats"))
+    # Whoever waits for ZooKeeper waits alone.
+    _asking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "rainer-mirrors"))
     figures: Figures = field(init=False)
     commit_log: CommitLog = field(init=False)
+    reports: MirrorReports = field(init=False)
+    mirrors: MirrorList = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
         self.commit_log = CommitLog(self.options.log_format, {})
+        self.reports = MirrorReports(self.options.metrics_directory)
+        self.mirrors = MirrorList(self.journal, self.reports)
 
     @property
     def live(self) -> LiveJournal:
@@ -80,6 +89,10 @@ class Service:
     @property
     def reads(self) -> Reads:
         return self.journal.reads
+
+    @property
+    def body_timeout_s(self) -> float:
+        return self.options.body_timeout_s
 
     @property
     def is_started(self) -> bool:
@@ -98,13 +111,34 @@ class Service:
             live.on_group(self._log)
             await live.start()
             self._live = live
-            self._sampling = asyncio.get_running_loop().create_task(self._sample(live), name="rainer-figures")
+            loop = asyncio.get_running_loop()
+            self._tasks = [
+                loop.create_task(self._sample(live), name="rainer-figures"),
+                loop.create_task(self._share_reports(live), name="rainer-mirrors"),
+            ]
 
     async def _sample(self, live: LiveJournal) -> None:
         """Keep the figures of a worker fresh that commits nothing and whose figures nobody asks for itself."""
         while True:
             await asyncio.sleep(_SAMPLE_S)
             self.figures.sample(live)
+
+    async def _share_reports(self, live: LiveJournal) -> None:
+        """Tell the other workers of one server what mirrors reported to this one."""
+        while self.options.metrics_directory is not None:
+            await asyncio.sleep(_SHARE_S)
+            try:
+                await live.in_thread(self.reports.share)
+            except (OSError, UnavailableError) as e:
+                log.warning("reports of mirrors are not shared among the workers: %s", e)
+
+    async def list_mirrors(self, namespace: str | None) -> tuple[list[Listed], str]:
+        """All mirrors that are known, or those of a namespace; and why those of ZooKeeper are missing, if they are."""
+        spaces = await self.live.in_thread(self.reads.namespaces)
+        call = asyncio.get_running_loop().run_in_executor(self._asking, self.mirrors.reported, spaces)
+        found, missing = await call
+        wanted = [report for report in found if namespace in (None, report.namespace)]
+        return await self.live.in_thread(self.mirrors.judged, wanted), missing
 
     def _refuse_closing(self) -> None:
         if self.is_closing:
@@ -130,11 +164,12 @@ class Service:
             async with self._starting:  # what is starting is closed, too
                 pass
         live, self._live = self._live, None
-        if self._sampling is not None:
-            self._sampling.cancel()
+        for task in self._tasks:
+            task.cancel()
         if live is not None:
             await live.close()
-        self._parsing.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._parsing, self._asking):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self.options.owns_journal:
             self.journal.close()
 

@@ -1,0 +1,108 @@
+"""Route tables, and every error in its documented form: what the servers of journals and of mirrors share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from rainer.api import asking, hot, listing
+from rainer.api.problems import answer_error, problem
+from rainer.errors import InvalidError, NotFoundError, RainerError
+from rainer.model import names
+
+log = logging.getLogger("rainer.api")
+
+Table: TypeAlias = Sequence[tuple[str, str, Callable[[Request], Awaitable[Response]]]]
+"""Calls: method, path, endpoint."""
+OURS: Final = b"-"
+
+
+def make_app(table: Table) -> Starlette:
+    """The ordinary app of a table; it knows `state.service` once that is set."""
+    app = Starlette(
+        routes=_routes(table),
+        exception_handlers={
+            RainerError: on_rainer_error,
+            HTTPException: on_http_error,
+            ClientDisconnect: on_disconnect,
+            Exception: on_bug,
+        },
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(table: Table) -> list[RawRoute]:
+    found = []
+    for method, path, endpoint in table:
+        route = RawRoute(path, endpoint, methods=[method])
+        methods = {m for m, p, _ in table if p == path}
+        route.allowed = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+        found.append(route)
+    return found
+
+
+class RawRoute(Route):
+    """A route that matches the path as it was sent: `%2F` in a key is not a slash."""
+
+    allowed: Sequence[str] = ()
+    """The methods that the path has, in this route and in others."""
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path = scope.get("rainer_path") or raw_path(scope)
+        if path.split("/")[1] == "-" and not self.path.startswith("/-/"):
+            return Match.NONE, {}  # below /-/ is ours: no namespace, not even a misspelt one
+        found, child = super().matches({**scope, "path": path, "root_path": ""})
+        if found is Match.FULL:
+            child["rainer_route"] = f"{scope['method']} {self.path}"
+        return found, child
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(405, headers={"Allow": ", ".join(self.allowed)})
+        await super().handle(scope, receive, send)
+
+
+def raw_path(scope: Any) -> str:
+    path = "/" + "/".join(s.decode("latin-1") for s in asking.raw_segments(scope))
+    scope["rainer_path"] = path
+    return path
+
+
+async def on_rainer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RainerError)
+    if asking.raw_segments(request.scope)[0] == OURS:
+        return problem(error)
+    return answer_error(error, hot.accept_of(request.scope))
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals: no such path, or not with this method."""
+    assert isinstance(error, HTTPException)
+    path, allowed = names.shorten(raw_path(request.scope)), (error.headers or {}).get("Allow")
+    if allowed is None:
+        return problem(NotFoundError(f"there is nothing at {path}", hint="see /-/openapi.json"))
+    wrong = InvalidError(f"{request.method} is no call of {path}", hint=f"{allowed} are; see /-/openapi.json")
+    response = problem(wrong, 405)
+    response.headers["Allow"] = allowed
+    return response
+
+
+async def on_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    if isinstance(error, listing.BrokenOff):
+        return Response()  # nobody gets it: an answer has begun
+    log.error("%s %s failed", request.method, names.shorten(raw_path(request.scope)), exc_info=error)
+    return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))
