@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,12 +12,13 @@ import requests
 
 from rainer import limits
 from rainer.client.address import Address, with_query
-from rainer.client.answers import Changes, Namespace, array_of, changes_of, json_object, namespace_of
+from rainer.client.answers import Changes, changes_of
 from rainer.client.asking import Caller, Times
 from rainer.client.changesets import drafts_of, no_author
 from rainer.client.reading import Reader
 from rainer.client.retries import Retries
-from rainer.client.transport import Request, Transport
+from rainer.client.server import ServerCalls
+from rainer.client.transport import Transport
 from rainer.client.writing import Writer
 from rainer.errors import InvalidError, PositionGone
 from rainer.model import names
@@ -28,7 +28,7 @@ _RELOADS = 3
 """How often heads() begins again when the journal is replaced while it reads."""
 
 
-class Client:
+class Client(ServerCalls):
     """One namespace of a Rainer server, or of its ancestor's, over HTTP.
 
     `url` ends in the namespace: `http://localhost:8080/diary`. A call ends within `timeout_s` seconds, repetitions and
@@ -265,36 +265,6 @@ class Client:
             since, lineage, chain = page.revision, page.lineage, page.chain
             if page.commits:
                 yield page
-
-    # The server.
-
-    def namespaces(self) -> list[Namespace]:
-        """All namespaces of the server."""
-        answer = self._reader.ask("/-/namespaces", "the list of namespaces")
-        return [namespace_of(answer, member) for member in array_of(answer, json_object(answer), "namespaces")]
-
-    def namespace(self, name: str | None = None) -> Namespace:
-        """The settings of a namespace, by default this client's. Raises NamespaceNotFound."""
-        name = self.namespace_name if name is None else names.check_namespace(name)
-        answer = self._reader.ask(f"/-/namespaces/{name}", f"namespace {name!r}")
-        return namespace_of(answer, json_object(answer))
-
-    def create_namespace(
-        self, name: str, *, format: str = "any", payload_bytes_max: int = limits.PAYLOAD_BYTES_DEFAULT
-    ) -> Namespace:
-        """Make a namespace whose payloads parse as `format` (any, json, yaml, toml) and have at most so many bytes.
-
-        One that exists with the same settings is returned. Raises NamespaceExists where they differ, and InvalidError.
-        """
-        names.check_namespace(name)
-        body = json.dumps({"name": name, "format": format, "payload_bytes_max": payload_bytes_max}).encode()
-        request = Request("POST", "/-/namespaces", {"Content-Type": "application/json"}, body)
-        answer = self._caller.ask(request, name, f"namespace {name!r}")
-        return namespace_of(answer, json_object(answer))
-
-    def status(self) -> dict[str, Any]:
-        """What the server says of itself: version, lineage, revision, chain, database, schema, uptime_s and so on."""
-        return json_object(self._reader.ask("/-/status", "the server's status"))
 
 
 def _checked_id(commit_id: str | None) -> str:

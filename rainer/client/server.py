@@ -1,0 +1,80 @@
+"""What a client asks of the server as a whole: its namespaces, its status, and the mirrors it knows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from rainer import limits
+from rainer.client.address import with_query
+from rainer.client.answers import Namespace, array_of, json_object, namespace_of
+from rainer.client.asking import Caller
+from rainer.client.reading import Reader
+from rainer.client.transport import Request
+from rainer.model import names
+from rainer.model.published import Report
+
+_JSON: dict[str, str | bytes] = {"Content-Type": "application/json"}
+
+
+class ServerCalls:
+    """The part of Client that is about its server."""
+
+    _caller: Caller
+    _reader: Reader
+
+    @property
+    def namespace_name(self) -> str:
+        raise NotImplementedError
+
+    def namespaces(self) -> list[Namespace]:
+        """All namespaces of the server."""
+        answer = self._reader.ask("/-/namespaces", "the list of namespaces")
+        return [namespace_of(answer, member) for member in array_of(answer, json_object(answer), "namespaces")]
+
+    def namespace(self, name: str | None = None) -> Namespace:
+        """The settings of a namespace, by default this client's. Raises NamespaceNotFound."""
+        name = self.namespace_name if name is None else names.check_namespace(name)
+        answer = self._reader.ask(f"/-/namespaces/{name}", f"namespace {name!r}")
+        return namespace_of(answer, json_object(answer))
+
+    def create_namespace(
+        self, name: str, *, format: str = "any", payload_bytes_max: int = limits.PAYLOAD_BYTES_DEFAULT
+    ) -> Namespace:
+        """Make a namespace whose payloads parse as `format` (any, json, yaml, toml) and have at most so many bytes.
+
+        One that exists with the same settings is returned. Raises NamespaceExists where they differ, and InvalidError.
+        """
+        names.check_namespace(name)
+        body = json.dumps({"name": name, "format": format, "payload_bytes_max": payload_bytes_max}).encode()
+        request = Request("POST", "/-/namespaces", _JSON, body)
+        answer = self._caller.ask(request, name, f"namespace {name!r}")
+        return namespace_of(answer, json_object(answer))
+
+    def status(self) -> dict[str, Any]:
+        """What the server says of itself: version, lineage, revision, chain, database, schema, uptime_s and so on."""
+        return json_object(self._reader.ask("/-/status", "the server's status"))
+
+    def mirrors(self, namespace: str | None = None) -> list[dict[str, Any]]:
+        """Every mirror that the server knows of, or those of a namespace, as JSON members.
+
+        id, namespace, host, pid, via (zookeeper or http), lineage, revision, lag_revisions, lag_s (seconds; None where
+        a lag cannot be told), state, rejected (key to reason), error, and time, when it said so.
+        """
+        path = with_query("/-/mirrors", {"namespace": namespace})
+        answer = self._reader.ask(path, "the list of mirrors")
+        return array_of(answer, json_object(answer), "mirrors")
+
+    def report_mirror(self, report: Report) -> None:
+        """Tell the server what a mirror holds; to be repeated, for it is forgotten after ten seconds of silence."""
+        body = json.dumps(asdict(report), ensure_ascii=False).encode()
+        request = Request("PUT", f"/-/mirrors/{quote(report.id, safe='')}", _JSON, body)
+        self._caller.ask(request, report.namespace, f"the report of mirror {report.id!r}")
+
+    def forget_mirror(self, mirror_id: str, namespace: str | None = None) -> None:
+        """Tell the server that a mirror ends."""
+        namespace = self.namespace_name if namespace is None else namespace
+        path = with_query(f"/-/mirrors/{quote(mirror_id, safe='')}", {"namespace": namespace})
+        self._caller.ask(Request("DELETE", path, {}), namespace, f"the report of mirror {mirror_id!r}")
