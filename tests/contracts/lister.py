@@ -36,9 +36,9 @@ def meta_of(commit: Commit) -> dict[str, Any]:
     return found
 
 
-def expected(journal: Journal, namespace: str = "diary") -> list[dict[str, dict[str, Any]]]:
-    """What the lists of FORMS should be."""
-    full = {c.key: meta_of(c) for c in journal.heads(namespace=namespace, include_empty=True)}
+def expected(journal: Journal, namespace: str = "diary", at: int | None = None) -> list[dict[str, dict[str, Any]]]:
+    """What the lists of FORMS should be, now or as of a revision."""
+    full = {c.key: meta_of(c) for c in journal.heads(namespace=namespace, include_empty=True, at=at)}
     shown = ("key", "version", "author", "comment", "mtime", "empty")
     short = {key: {name: meta[name] for name in shown} for key, meta in full.items() if not meta["empty"]}
     return [short, full]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +14,7 @@ from rainer.api.list_memory import ListMemory
 from rainer.journal import Journal
 from rainer.journal.administration import adopt_engine
 from rainer.model.commit import Draft, draft
-from tests.contracts.lister import FORMS, PORTION, Lister, listing, statements
+from tests.contracts.lister import FORMS, PORTION, Lister, expected, listing, statements
 from tests.contracts.tables import copy_of, restore
 
 KEYS = [f"k{n:02}" for n in range(5 * PORTION)]
@@ -156,6 +158,31 @@ def test_lists_that_are_asked_for_at_once_are_read_once(journal: Journal) -> Non
         assert len(set(answers)) == 1
         assert sum("heads" in s for s in seen) == len(KEYS) // PORTION + 1
         lister.check()
+
+
+def test_lists_while_others_commit(lister: Lister, second: Journal, seed: int) -> None:
+    rng, readers, lists = random.Random(seed), 4, 10
+    versions = dict.fromkeys(KEYS, 1)
+    is_done = threading.Event()
+
+    def write() -> None:
+        while not is_done.is_set():
+            key = rng.choice([*KEYS, f"{rng.choice(KEYS)}-{rng.randrange(9)}"])
+            versions[key] = versions.get(key, 0) + 1
+            payload = None if rng.random() < 0.3 else b"%d" % versions[key]
+            second.append(key, payload, version=versions[key], author="me")
+
+    with ThreadPoolExecutor(readers + 1) as threads:
+        writing = threads.submit(write)
+        try:
+            answers = list(threads.map(lambda n: (n % 2, lister.ask(f"/diary{FORMS[n % 2]}")), range(readers * lists)))
+        finally:
+            is_done.set()
+        writing.result()
+    for form, answer in answers:
+        revision = int(answer.header("X-Rainer-Revision") or 0)
+        assert answer.json() == expected(lister.journal, at=revision)[form]
+    lister.check()
 
 
 def test_what_has_no_room_is_read_each_time(journal: Journal) -> None:
