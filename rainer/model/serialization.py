@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any, Final
 
 from rainer import limits
 from rainer.errors import CorruptError
@@ -16,10 +17,26 @@ from rainer.model.commit import Commit
 _LENGTH = re.compile(rb"([0-9]{1,9})\n")
 
 
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def to_bytes(commit: Commit) -> bytes:
     """The ancestor's bytes of a commit; the header's length counts bytes of UTF-8."""
-    header = json.dumps(commit.meta(), ensure_ascii=False, separators=(",", ":")).encode()
-    return b"%d\n%s\n%s\n" % (len(header), header, commit.payload or b"")
+    return _joined(commit.meta(), commit.payload or b"")
+
+
+def pack(key: str, version: int, author: str, comment: str, mtime_ms: int, is_empty: bool, payload: bytes) -> bytes:
+    """The same of a commit's members, where there are too many commits to make one of each."""
+    meta = {
+        "key": key, "version": version, "author": author, "comment": comment, "mtime": times.format_iso(mtime_ms),
+        "empty": is_empty,
+    }  # fmt: skip
+    return _joined(meta, payload)
+
+
+def _joined(meta: dict[str, Any], payload: bytes) -> bytes:
+    header = _encode(meta).encode()
+    return b"%d\n%s\n%s\n" % (len(header), header, payload)
 
 
 def from_bytes(data: bytes, *, namespace: str = "diary") -> Commit:

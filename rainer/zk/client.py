@@ -35,6 +35,8 @@ class ZooKeeper:
         self.acl = acl_of(options)
         self._client = make_client(options)
         self._many = ManyReader(self._client)
+        self._starting = threading.Lock()
+        self._is_started = False
         self._refused = False
         self._client.add_listener(self._note_refusal)
 
@@ -54,14 +56,20 @@ class ZooKeeper:
 
     def start_later(self) -> threading.Event:
         """Begin to connect, for as long as it takes; the event tells when it is done."""
-        self._refused = False
-        with translated():
-            event: threading.Event = self._client.start_async()
+        with self._starting:
+            # kazoo, asked to start while it connects, waits for the end of its own attempts, which does not come.
+            if not self._is_started or self._refused:
+                self._is_started, self._refused = True, False
+                with translated():
+                    self._client.start_async()
+        event: threading.Event = self._client._live
         return event
 
     def close(self) -> None:
         """End the session; waiting calls fail. May be called twice."""
-        end(self._client)
+        with self._starting:
+            end(self._client)
+            self._is_started = False
 
     def drop(self) -> None:
         """Give this connection up and make another one, of the same session: for who waits too long for an answer."""
@@ -175,6 +183,10 @@ class ZooKeeper:
         What is not there is not watched: its coming to be is for who watches the children above it.
         """
         return self._many.watch(paths, changed)
+
+    def last_changes(self, paths: Sequence[str]) -> list[int | None]:
+        """The transaction that last changed each node, None for those that are not there; cheaper than their data."""
+        return self._many.last_changes(paths)
 
     # Writing
 

@@ -6,17 +6,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from kazoo.exceptions import UnimplementedError
+from kazoo.exceptions import NoNodeError, UnimplementedError
 from kazoo.protocol.states import EventType
 
 from rainer.zk.answers import CALL_TIMEOUT_S, Stat, stat_of, value_of, wait
 from rainer.zk.failures import translate, translated
-from rainer.zk.requests import MultiRead
+from rainer.zk.requests import MultiLook, MultiRead
 
 _READ_BYTES_AIM: Final = 1_500_000
 _READ_KEYS_MAX: Final = 1_000
 _READ_KEYS_FIRST: Final = 100
 _IN_FLIGHT: Final = 4
+_LOOKS_IN_FLIGHT: Final = 2
 _WATCHES_IN_FLIGHT: Final = 500
 
 
@@ -47,12 +48,46 @@ class ManyReader:
             portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
         return found
 
-    def _ask(self, paths: Sequence[str]) -> Any:
+    def last_changes(self, paths: Sequence[str]) -> list[int | None]:
+        """The transaction that last changed each node, None for those that are not there."""
+        found: list[int | None] = []
+        waiting: deque[tuple[Sequence[str], Any]] = deque()
+        at, portion = 0, _READ_KEYS_FIRST
+        while at < len(paths) or waiting:
+            while at < len(paths) and len(waiting) < _LOOKS_IN_FLIGHT:
+                some = paths[at : at + portion]
+                at += len(some)
+                waiting.append((some, self._ask(some, MultiLook)))
+            some, result = waiting.popleft()
+            size, zxids = self._looked(some, result)
+            found += zxids
+            portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
+        return found
+
+    def _looked(self, paths: Sequence[str], result: Any) -> tuple[int, list[int | None]]:
+        if isinstance(result, list) or not self._has_multi_read:
+            values = self._answer(paths, result, CALL_TIMEOUT_S)
+            size = sum(len(v[0]) for v in values if v is not None)
+            return size, [None if v is None else v[1].mzxid for v in values]
+        try:
+            looked = result.get(timeout=CALL_TIMEOUT_S)
+        except UnimplementedError:
+            self._has_multi_read = False
+            return self._looked(paths, self._ask(paths))
+        except Exception as e:
+            raise translate(e, paths[0]) from e
+        failures = [v for v in looked if isinstance(v, Exception) and not isinstance(v, NoNodeError)]
+        if failures:
+            raise translate(failures[0], paths[0])
+        sizes = sum(v[0] for v in looked if not isinstance(v, Exception))
+        return sizes, [None if isinstance(v, Exception) else v[1] for v in looked]
+
+    def _ask(self, paths: Sequence[str], kind: type[MultiRead] = MultiRead) -> Any:
         if not self._has_multi_read:
             return [self._client.get_async(path) for path in paths]
         result = self._client.handler.async_result()
         with translated():
-            self._client._call(MultiRead([self._client.chroot + path for path in paths]), result)
+            self._client._call(kind([self._client.chroot + path for path in paths]), result)
         return result
 
     def _answer(self, paths: Sequence[str], result: Any, timeout_s: float) -> list[tuple[bytes, Stat] | None]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import select
+import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -21,6 +22,7 @@ from kazoo.protocol.serialization import (
 )
 from kazoo.protocol.states import ZnodeStat
 
+_MZXID: Final = struct.Struct(">8xq")
 _END: Final[bytes] = multiheader_struct.pack(-1, True, -1)
 _ONE: Final = multiheader_struct.pack(GetData.type, False, -1)
 
@@ -55,6 +57,29 @@ class MultiRead:
 
 
 _CONNECT_S: Final = 3.0
+
+
+class MultiLook(MultiRead):
+    """The same, and of each node only `(bytes of data, mzxid)`, for whoever looks at all nodes again and again."""
+
+    @classmethod
+    def deserialize(cls, data: bytes, at: int) -> list[Any]:
+        found: list[Any] = []
+        read_kind, read_length = multiheader_struct.unpack_from, int_struct.unpack_from
+        read_zxid = _MZXID.unpack_from
+        while True:
+            kind, is_done, _ = read_kind(data, at)
+            at += multiheader_struct.size
+            if is_done:
+                return found
+            if kind == GetData.type:
+                size = max(0, read_length(data, at)[0])
+                at += int_struct.size + size
+                found.append((size, read_zxid(data, at)[0]))
+                at += stat_struct.size
+            else:
+                found.append(EXCEPTIONS[read_length(data, at)[0]]())
+                at += int_struct.size
 
 
 class PollHandler(SequentialThreadingHandler):  # type: ignore[misc]
