@@ -61,10 +61,14 @@ def read_standard_input(run: Invocation) -> bytes:
 
 
 def report_commit(run: Invocation, commit: Commit, *, as_json: bool) -> None:
-    """Say what was committed."""
+    """Say what was committed, and wait for mirrors if that was asked for."""
     if as_json:
         records.print_record(run.out, records.commit_record(commit))
-        return
-    what = "removed" if commit.is_empty else "committed"
-    where = "" if commit.revision is None else f", revision {commit.revision}"
-    run.talk.line((what, "good"), f" {commit.key} version {commit.version}{where}")
+    else:
+        what = "removed" if commit.is_empty else "committed"
+        where = "" if commit.revision is None else f", revision {commit.revision}"
+        run.talk.line((what, "good"), f" {commit.key} version {commit.version}{where}")
+    if run.share is not None:
+        from rainer.cli.waiting import wait_for_mirrors
+
+        wait_for_mirrors(run, commit)

@@ -24,6 +24,13 @@ class NothingDone(errors.RainerError):
     code = "nothing-done"
 
 
+class NotApplied(errors.UnavailableError):
+    """Too few mirrors have applied a commit in the time given; the commit stands, so it is not to be repeated."""
+
+    code = "not-applied"
+    retryable = False
+
+
 @dataclass(frozen=True, slots=True)
 class ExitCode:
     """A row of the table: the number, its meaning in a few words, and the branches of errors that end in it."""
@@ -41,7 +48,7 @@ TABLE: Final = (
     ExitCode(4, "not found", (errors.NotFoundError,)),
     ExitCode(INVALID, "invalid: refused for what it is", (errors.InvalidError,)),
     ExitCode(6, "denied", (errors.DeniedError,)),
-    ExitCode(7, "unavailable: nothing was done, try again", (errors.UnavailableError,)),
+    ExitCode(7, "unavailable: nothing was done, try again; or --wait ran out", (errors.UnavailableError,)),
     ExitCode(8, "outcome unknown: look before you try again", (errors.OutcomeUnknown,)),
     ExitCode(CORRUPT, "corrupt: stored data contradicts itself", (errors.CorruptError,)),
     ExitCode(SCHEMA_MISMATCH, "the database has another schema", (errors.SchemaMismatch,)),

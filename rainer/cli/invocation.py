@@ -10,6 +10,7 @@ from rainer import settings
 from rainer.cli.terminal import Output, standard_error, standard_output
 
 if TYPE_CHECKING:
+    from rainer.cli.waiting import Share
     from rainer.client import Client
     from rainer.settings import Settings
 
@@ -23,11 +24,14 @@ def _make_client(values: Settings) -> Client:
 class Invocation:
     """What the commands share; each part is made when a command first needs it.
 
-    `flags` holds the values of flags by setting name, those of the command over those of `rainer` itself.
+    `flags` holds the values of flags by setting name, those of the command over those of `rainer` itself; `share` is
+    how many mirrors a commit waits for, and for how long.
     """
 
     def __init__(self, make_client: Callable[[Settings], Client] = _make_client) -> None:
         self.flags: dict[str, object] = {}
+        self.share: Share | None = None
+        self.share_timeout_s: float | None = None
         self._make_client = make_client
 
     @cached_property

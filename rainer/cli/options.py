@@ -48,7 +48,7 @@ class _SettingType(_ParamType):
         return [CompletionItem(word) for word in self._row.kind.choices if word.startswith(incomplete)]
 
 
-class _ReadType(_ParamType):
+class ReadType(_ParamType):
     """An argument that one of our own functions reads; what it refuses is wrong usage."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
@@ -78,9 +78,9 @@ def _read_position(text: str) -> Any:
     return Position.parse(text)
 
 
-VERSION = _ReadType("version", parse_version)
-REVISION = _ReadType("revision", _read_revision)
-POSITION = _ReadType("position", _read_position)
+VERSION = ReadType("version", parse_version)
+REVISION = ReadType("revision", _read_revision)
+POSITION = ReadType("position", _read_position)
 
 
 def settings_flags(*names: str, hidden: bool = False) -> Callable[[F], F]:

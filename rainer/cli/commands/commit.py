@@ -12,6 +12,7 @@ from rainer.cli.failures import WrongUsage
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import VERSION, author_flag, json_option, key_argument, message_option, url_flag
 from rainer.cli.pasting import to_paste
+from rainer.cli.waiting import wait_flags
 
 
 @click.command("commit", short_help="A new version from a file or a pipe.")
@@ -21,6 +22,7 @@ from rainer.cli.pasting import to_paste
 @click.option("--version", type=VERSION, metavar="V", help="The version to write; it must be the next one.")
 @click.option("--if-changed", is_flag=True, help="Do nothing (exit code 1) where the newest version holds the same.")
 @json_option
+@wait_flags
 @author_flag
 @url_flag
 @click.pass_obj

@@ -7,11 +7,13 @@ import click
 from rainer.cli import committing, prepared
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, json_option, key_argument, url_flag
+from rainer.cli.waiting import wait_flags
 
 
 @click.command("commit-prepared", short_help="Commit what `prepare` printed.")
 @key_argument
 @json_option
+@wait_flags
 @author_flag
 @url_flag
 @click.pass_obj

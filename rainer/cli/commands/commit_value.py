@@ -7,6 +7,7 @@ import click
 from rainer.cli import committing
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, json_option, key_argument, url_flag, version_argument
+from rainer.cli.waiting import wait_flags
 
 
 @click.command("commit-value", short_help="Commit what is piped in.")
@@ -14,6 +15,7 @@ from rainer.cli.options import author_flag, json_option, key_argument, url_flag,
 @version_argument
 @click.option("-m", "--message", required=True, metavar="TEXT", help="Why: the commit's comment.")
 @json_option
+@wait_flags
 @author_flag
 @url_flag
 @click.pass_obj

@@ -19,6 +19,7 @@ from rainer.cli.options import (
     yes_option,
 )
 from rainer.cli.pasting import to_paste
+from rainer.cli.waiting import wait_flags
 from rainer.errors import InvalidError, RainerError
 from rainer.model.names import check_key
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @message_option
 @yes_option
 @json_option
+@wait_flags
 @author_flag
 @settings_flags("editor")
 @url_flag

@@ -19,6 +19,7 @@ from rainer.cli.options import (
     yes_option,
 )
 from rainer.cli.pasting import to_paste
+from rainer.cli.waiting import wait_flags
 
 
 @click.command("revert", short_help="Make an older payload the newest.")
@@ -27,6 +28,7 @@ from rainer.cli.pasting import to_paste
 @yes_option
 @message_option
 @json_option
+@wait_flags
 @author_flag
 @url_flag
 @click.pass_obj

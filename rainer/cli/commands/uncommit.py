@@ -17,6 +17,7 @@ from rainer.cli.options import (
     version_argument,
     yes_option,
 )
+from rainer.cli.waiting import wait_flags
 from rainer.errors import KeyConflict, VersionConflict
 
 
@@ -26,6 +27,7 @@ from rainer.errors import KeyConflict, VersionConflict
 @yes_option
 @message_option
 @json_option
+@wait_flags
 @author_flag
 @url_flag
 @click.pass_obj
