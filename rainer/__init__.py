@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rainer import api, testing
     from rainer.client import Client
     from rainer.journal import Journal
+    from rainer.mirror.keeper import Keeper
 
 __version__ = "0.1.0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "Draft",
     "InvalidError",
     "Journal",
+    "Keeper",
     "MissingExtra",
     "NotFoundError",
     "OutcomeUnknown",
@@ -53,7 +55,7 @@ __all__ = [
     "testing",
 ]
 
-_LATE = {"Client": "rainer.client", "Journal": "rainer.journal"}
+_LATE = {"Client": "rainer.client", "Journal": "rainer.journal", "Keeper": "rainer.mirror.keeper"}
 _PARTS = {"api", "testing"}
 
 

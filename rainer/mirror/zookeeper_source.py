@@ -176,7 +176,7 @@ class ZooKeeperSource:
             if not self._closed.is_set():
                 self._zk.start_later()
         elif not self._is_absence_said:
-            self._say_away(UnavailableError(f"no ZooKeeper answers at {self._options.hosts}", hint="is it running?"))
+            self._say_away(self._zk.absence())
             self._is_absence_said = True
         return _LOOK_EVERY_S
 

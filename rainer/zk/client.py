@@ -11,7 +11,7 @@ from kazoo.protocol.states import EventType, KazooState, KeeperState
 
 from rainer.errors import DeniedError, RainerError, TooLargeError, UnavailableError
 from rainer.zk.answers import CALL_TIMEOUT_S, Stat, Written, outcome, stat_of, wait
-from rainer.zk.connection import abandon, acl_of, drop, end, make_client
+from rainer.zk.connection import abandon, acl_of, drop, end, make_chroot, make_client
 from rainer.zk.failures import translate, translated
 from rainer.zk.many import ManyReader
 from rainer.zk.operations import Check, Create, Delete, Operation, Set
@@ -50,9 +50,12 @@ class ZooKeeper:
                 raise DeniedError(
                     f"ZooKeeper at {self.options.hosts} refuses who we say we are", hint="check user and password"
                 )
-            raise UnavailableError(
-                f"no ZooKeeper answers at {self.options.hosts} within {timeout_s:g} s", hint="is it running?"
-            )
+            raise self.absence(f" within {timeout_s:g} s")
+
+    def absence(self, when: str = "") -> UnavailableError:
+        """The error that says that no server answers, with the reason where one is known."""
+        why = f": {self._client.handler.failure}" if self._client.handler.failure else ""
+        return UnavailableError(f"no ZooKeeper answers at {self.options.hosts}{when}{why}", hint="is it running?")
 
     def start_later(self) -> threading.Event:
         """Begin to connect, for as long as it takes; the event tells when it is done."""
@@ -235,7 +238,11 @@ class ZooKeeper:
         if self.exists(path) is not None:
             return
         with translated(path):
-            self._client.ensure_path(path, acl=self.acl)
+            try:
+                self._client.ensure_path(path, acl=self.acl)
+            except NoNodeError:
+                make_chroot(self._client, self.acl)
+                self._client.ensure_path(path, acl=self.acl)
 
     def delete_tree(self, path: str) -> None:
         """Delete a node and all below it, if it is there."""

@@ -11,13 +11,16 @@ import time
 from typing import Any, Final
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import NodeExistsError
+from kazoo.protocol.serialization import Create
 from kazoo.protocol.states import KazooState
 from kazoo.retry import KazooRetry
 from kazoo.security import ACL, CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, READ_ACL_UNSAFE, Id, Permissions
 
 from rainer.errors import InvalidError
+from rainer.zk.answers import CALL_TIMEOUT_S
+from rainer.zk.handler import PollHandler, tls_context
 from rainer.zk.options import ZooKeeperOptions
-from rainer.zk.requests import PollHandler
 
 log = logging.getLogger("rainer.zk")
 
@@ -35,16 +38,12 @@ def make_client(options: ZooKeeperOptions) -> Any:
     client: Any = KazooClient(
         hosts=options.hosts,
         timeout=options.timeout_s,
-        handler=PollHandler(),
+        handler=PollHandler(tls_context(options)),
         connection_retry=retry,
         command_retry=KazooRetry(max_tries=0),
         auth_data=[("digest", f"{options.user}:{options.password}")] if options.user else None,
         sasl_options=dict(options.sasl) if options.sasl else None,
         use_ssl=options.uses_tls,
-        ca=options.ca,
-        certfile=options.certificate,
-        keyfile=options.key,
-        check_hostname=options.uses_tls,
         logger=_kazoo_log,
     )
     _Forgetting(client)
@@ -94,6 +93,16 @@ def drop(client: Any) -> None:
         # Past TLS, which would begin a conversation with somebody who does not answer.
         with contextlib.suppress(OSError):
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def make_chroot(client: Any, acl: list[Any]) -> None:
+    """Make the path that the hosts string ends in, which kazoo takes for granted."""
+    names = client.chroot.split("/")[1:]
+    for depth in range(1, len(names) + 1):
+        result = client.handler.async_result()
+        client._call(Create("/" + "/".join(names[:depth]), b"", acl, 0), result)
+        with contextlib.suppress(NodeExistsError):
+            result.get(timeout=CALL_TIMEOUT_S)
 
 
 def abandon(client: Any) -> None:

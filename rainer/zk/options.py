@@ -18,7 +18,8 @@ class ZooKeeperOptions:
     `user` and `password` are sent as digest authentication; `sasl` goes to kazoo as it is (`mechanism`, `username`, …).
     `acl` is what nodes get that we create: `scheme:id:permissions` texts, such as `digest:me:HASH=:rwcda` or
     `world:anyone:r`; none means open to everybody, or, with a user, all to the user and reading to everybody.
-    `ca`, `certificate` and `key` are files; any of them, or `tls`, turns TLS on.
+    `ca`, `certificate` and `key` are PEM files (`key` may stand in the certificate's); any of them, or `tls`, turns TLS
+    on, in which servers must be who they say they are.
     """
 
     hosts: str

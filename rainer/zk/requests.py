@@ -1,17 +1,15 @@
-"""What kazoo lacks: many reads in one request, and a select that makes no epoll object a call.
+"""What kazoo lacks: many reads in one request.
 
 `MultiRead` is ZooKeeper's opcode 22 (since 3.6, MultiTransactionRecord of getData); kazoo 2.11 has no name for it.
 """
 
 from __future__ import annotations
 
-import select
 import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from kazoo.exceptions import EXCEPTIONS
-from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.serialization import (
     GetData,
     int_struct,
@@ -56,9 +54,6 @@ class MultiRead:
                 at += int_struct.size
 
 
-_CONNECT_S: Final = 3.0
-
-
 class MultiLook(MultiRead):
     """The same, and of each node only `(bytes of data, mzxid)`, for whoever looks at all nodes again and again."""
 
@@ -80,30 +75,3 @@ class MultiLook(MultiRead):
             else:
                 found.append(EXCEPTIONS[read_length(data, at)[0]]())
                 at += int_struct.size
-
-
-class PollHandler(SequentialThreadingHandler):  # type: ignore[misc]
-    """kazoo's threads with poll(2): its own select makes and closes an epoll object a call, half of its latency."""
-
-    def create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        # kazoo allows a whole session's time, in which the other servers are not tried.
-        kwargs["timeout"] = min(kwargs.get("timeout") or _CONNECT_S, _CONNECT_S)
-        return super().create_connection(*args, **kwargs)
-
-    def select(self, readers: Any, writers: Any, _errors: Any, timeout: float | None = None) -> Any:
-        poll = select.poll()
-        files: dict[int, Any] = {}
-        wanted: dict[int, int] = {}
-        for some, event in ((readers, select.POLLIN), (writers, select.POLLOUT)):
-            for file in some:
-                number = file if isinstance(file, int) else file.fileno()
-                if number < 0:
-                    raise ValueError("a closed file cannot be waited for")
-                files[number] = file
-                wanted[number] = wanted.get(number, 0) | event
-        for number, events in wanted.items():
-            poll.register(number, events)
-        found = poll.poll(None if timeout is None else max(0.0, timeout * 1000))
-        readable = [files[n] for n, events in found if events & ~select.POLLOUT and wanted[n] & select.POLLIN]
-        writable = [files[n] for n, events in found if events & ~select.POLLIN and wanted[n] & select.POLLOUT]
-        return readable, writable, []
