@@ -51,6 +51,8 @@ MIRROR_SILENCE_S: Final = 10.0
 """A mirror that follows over HTTP and reports nothing for so long is forgotten."""
 MIRROR_REPORT_BYTES_MAX: Final = 4 * MiB
 """The report of one mirror, with those that it passes on."""
+RECENT_BYTES: Final = 64 * MiB
+"""What a mirror server remembers of recent changes, of each namespace, for those who follow it."""
 MIRROR_REJECTED_MAX: Final = 100
 """How many rejected keys a report names."""
 
