@@ -25,7 +25,8 @@ from rainer.service import Service
 
 _REVISION_MAX: Final = 2**63 - 1
 _RETRY_S: Final = 1.0
-_EVENTS: Final = "text/event-stream"
+EVENTS: Final = "text/event-stream"
+STREAM_HEADERS: Final = ((b"Cache-Control", b"no-cache"), (b"X-Accel-Buffering", b"no"))
 
 
 @dataclass(slots=True)
@@ -95,7 +96,8 @@ class _Counted(Response):
             self._feed.leave()
 
 
-def _feed(request: Request) -> Feed:
+def asked(request: Request) -> tuple[Reader, MetaForm]:
+    """What a request for changes asks; InvalidError."""
     namespace = request.query_params.get("namespace")
     if namespace is not None:
         names.check_namespace(namespace)
@@ -107,8 +109,7 @@ def _feed(request: Request) -> Feed:
     form = meta_form(request, feed=True)
     # A browser that reconnects repeats the URL it began with: `chain` belongs to that `since`, not to this id.
     chain = _chain(request) if last_id is None else None
-    reader = Reader(since, namespace, limit, form.payloads, request.query_params.get("lineage"), chain)
-    return Feed(service_of(request), reader, form)
+    return Reader(since, namespace, limit, form.payloads, request.query_params.get("lineage"), chain), form
 
 
 def _chain(request: Request) -> bytes | None:
@@ -126,23 +127,23 @@ async def read_changes(request: Request) -> Response:
     feed = service_of(request).live.feed
     feed.enter()
     try:
-        return _Counted(await _answer(request, _feed(request)), feed)
+        return _Counted(await _answer(request, Feed(service_of(request), *asked(request))), feed)
     except BaseException:
         feed.leave()
         raise
 
 
 async def _answer(request: Request, feed: Feed) -> Response:
-    if _EVENTS not in request.headers.get("accept", ""):
+    if EVENTS not in request.headers.get("accept", ""):
         wait_s = asking.bounded(request, "wait", 0, 0, limits.FEED_WAIT_S_MAX)
         told = await _wait(request, feed, wait_s)
         return json_answer(request, orjson.Fragment(told.body), told.page.state)
     turn = feed.service.live.wakeup.turn
     told = await feed.read()
-    headers = [*state_headers(told.page.state), (b"Cache-Control", b"no-cache"), (b"X-Accel-Buffering", b"no")]
+    headers = [*state_headers(told.page.state), *STREAM_HEADERS]
     if request.method == "HEAD":  # a stream without end would never be answered
-        return with_headers(Response(media_type=_EVENTS), headers)
-    return with_headers(StreamingResponse(_events(feed, told, turn), media_type=_EVENTS), headers)
+        return with_headers(Response(media_type=EVENTS), headers)
+    return with_headers(StreamingResponse(_events(feed, told, turn), media_type=EVENTS), headers)
 
 
 async def _wait(request: Request, feed: Feed, wait_s: int) -> Told:

@@ -71,7 +71,8 @@ class Listing:
             raise CorruptError(f"namespace {self.namespace} cannot be listed: {e}", hint="run `rainer verify`") from e
 
 
-def _listing(request: Request) -> Listing:
+def listing_of(request: Request) -> Listing:
+    """What a request for a list asks; InvalidError."""
     (namespace,) = path_names(request)
     prefix = request.query_params.get("prefix", "")
     after = request.query_params.get("after")
@@ -86,11 +87,11 @@ def _listing(request: Request) -> Listing:
 
 async def list_heads(request: Request) -> Response:
     """`GET /{ns}`: key → meta of every head, of one moment however long the sending takes."""
-    listing, service, at = _listing(request), service_of(request), at_revision(request)
+    listing, service, at = listing_of(request), service_of(request), at_revision(request)
     pinned = await service.live.in_thread(service.reads.pin, at)
     await service.live.namespace(listing.namespace)
     if matches(if_none_match(request), etag_of(pinned.chain)):
-        return with_headers(Response(status_code=304), _headers(pinned))
+        return with_headers(Response(status_code=304), list_headers(pinned))
     if listing.limit is not None:
         return await _page(request, listing, pinned)
     read: ReadPart = partial(service.live.in_thread, listing.encoded, service.reads, pinned)
@@ -100,10 +101,11 @@ async def list_heads(request: Request) -> Response:
         pinned = found.state
         read = partial(reader.read, found, pinned)
     body = _stream(read, listing.after)
-    return with_headers(StreamingResponse(body, media_type="application/json"), _headers(pinned))
+    return with_headers(StreamingResponse(body, media_type="application/json"), list_headers(pinned))
 
 
-def _headers(pinned: State) -> RawHeaders:
+def list_headers(pinned: State) -> RawHeaders:
+    """Where the journal stood when a list was made; its chain is the ETag."""
     return [*state_headers(pinned), (b"ETag", etag_of(pinned.chain)), (b"Cache-Control", b"no-cache")]
 
 
@@ -202,7 +204,7 @@ class ListReader:
 async def _page(request: Request, listing: Listing, pinned: State) -> Response:
     """At most `limit` heads, fewer where their payloads fill some MiB; Link leads to the next page."""
     assert listing.limit is not None
-    service, after, headers = service_of(request), listing.after, _headers(pinned)
+    service, after, headers = service_of(request), listing.after, list_headers(pinned)
     rows: list[Cells] = []
     size = 0
     while len(rows) <= listing.limit and size < limits.FEED_PAGE_BYTES:
@@ -214,12 +216,12 @@ async def _page(request: Request, listing: Listing, pinned: State) -> Response:
             break
     page = rows[: listing.limit]
     if len(rows) > len(page) or (page and after is not None):
-        headers = [*headers, _next_link(request, pinned, HeadRow(*page[-1]).key)]
+        headers = [*headers, next_link(request, pinned, HeadRow(*page[-1]).key)]
     body = b"{" + listing.encode(page) + b"}\r\n"
     return with_headers(Response(body, media_type="application/json"), headers)
 
 
-def _next_link(request: Request, pinned: State, after: str) -> tuple[bytes, bytes]:
+def next_link(request: Request, pinned: State, after: str) -> tuple[bytes, bytes]:
     """The next page stays at the first one's revision."""
     query: dict[str, Any] = dict(request.query_params) | {"after": after, "at": pinned.revision}
     path = request.scope.get("raw_path") or quote(request.url.path).encode()  # as it was asked for, encoded
