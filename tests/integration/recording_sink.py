@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from rainer.errors import CorruptError, RainerError
 from rainer.model import serialization
@@ -31,6 +32,7 @@ class RecordingSink:
         self.errors: list[RainerError | None] = []
         self.error: RainerError | None = None
         self.faults: list[str] = []
+        self.source: Any = None
         self._calls = threading.Lock()
 
     @contextlib.contextmanager

@@ -35,6 +35,7 @@ def writer(hosts: str) -> Iterator[TreeWriter]:
 def following(hosts: str, sink: RecordingSink | None = None, **options: object) -> Iterator[RecordingSink]:
     sink = sink or RecordingSink()
     source = open_source(hosts, ROOT, **options)  # type: ignore[arg-type]
+    sink.source = source
     source.start(sink)
     try:
         yield sink
