@@ -13,7 +13,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from rainer.api import asking
-from rainer.api.answers import ANCESTOR, COMMIT_REVISION, LINEAGE, REVISION, answer_of, matches, state_headers
+from rainer.api.answers import (
+    ANCESTOR,
+    COMMIT_REVISION,
+    LINEAGE,
+    REVISION,
+    CommitAnswer,
+    RawHeaders,
+    answer_of,
+    matches,
+    state_headers,
+)
 from rainer.api.problems import answer_error
 from rainer.errors import NotFoundError, RainerError
 from rainer.journal.group import Submission
@@ -37,18 +47,21 @@ async def get_head(service: Service, segments: list[bytes], scope: Any, send: An
         service.figures.answer(_GET, response.status_code)
         await response(scope, no_body, send)
         return
-    answer = answer_of(head)
-    headers = [*answer.headers, *state_headers(state)]
+    service.figures.answer(_GET, await send_commit(answer_of(head), state_headers(state), scope, send))
+
+
+async def send_commit(answer: CommitAnswer, beside: RawHeaders, scope: Any, send: Any) -> int:
+    """Send a commit, or that it is what the caller has; the status. `beside` are the headers about the source."""
+    headers = [*answer.headers, *beside]
     wanted = next((v for n, v in scope["headers"] if n == b"if-none-match"), None)
     if matches(wanted, answer.etag):
         headers = [h for h in headers if not h[0].startswith(b"Content-")]
-        service.figures.answer(_GET, 304)
         await send({"type": "http.response.start", "status": 304, "headers": headers})
         await send({"type": "http.response.body"})
-        return
-    service.figures.answer(_GET, 200)
+        return 304
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+    return 200
 
 
 async def post_commit(service: Service, segments: list[bytes], scope: Any, receive: Any, send: Any) -> None:

@@ -74,10 +74,10 @@ class Recent:
             self._begin(position)
         self._on_news()
 
-    def disrupt(self) -> None:
-        """What was told before was wrong, though it was of the position that is held: let all readers load anew."""
+    def disrupt(self, position: Position) -> None:
+        """What was told before was wrong, and is right from this position on: let all readers load anew."""
         with self._lock:
-            self._begin(self._position)
+            self._begin(position)
             # Who asks between two questions must not miss it; to load twice is harmless.
             self._disrupted_at = time.monotonic()
         self._on_news()

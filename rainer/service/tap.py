@@ -60,15 +60,15 @@ class _TappedSink:
         return taken
 
     def apply(self, records: Sequence[PackedHead], position: Position | None, *, repair: bool = False) -> bool:
+        began = self._sink.position
         before = {head.key: self._heads.get(head.key) for head in records} if repair else {}
         taken = self._sink.apply(records, position, repair=repair)
         now = self._sink.position
         if not taken or now is None:
             return taken
-        if repair and any(self._heads.get(key) != old for key, old in before.items()):
-            self._recent.step(now, [])
-            self._recent.disrupt()
-        elif now == position:
+        if any(self._heads.get(key) != old for key, old in before.items()):
+            self._recent.disrupt(now)
+        elif now != began:
             self._recent.step(now, [] if repair else records)
         return taken
 
