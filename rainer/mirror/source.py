@@ -1,7 +1,7 @@
 """Where a mirror's heads come from, and what a source tells it: the seam between the mirror and ZooKeeper or HTTP.
 
-A source runs its own threads from `start` to `close`. It hands over what it found (`replace`, `apply`), says how it knows
-that it is current (`confirm`) or why it is not (`away`), and never touches the mirror otherwise.
+A source runs its own threads from `start` to `close`. It hands over what it found (`replace`, `apply`), says when it
+knows to be current (`confirm`) or why it is not (`away`), and never touches the mirror otherwise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sink(Protocol):
 
     @property
     def position(self) -> Position | None:
-        """What the mirror holds now, from its snapshot on disk too; None before the first load and where none is told."""
+        """What the mirror holds now, also of its snapshot on disk; None before the first load and where none is told."""
         ...
 
     @property
@@ -47,13 +47,14 @@ class Sink(Protocol):
         """Take whole changesets, those between the held position and `position`; `records` in journal order.
 
         Versions that are held already, or older, are ignored unless `repair`; a position behind the held one is a
-        duplicate and ignored, too (repairs are taken, the position stays). False, and nothing taken, where nothing is
-        loaded yet or the lineage is not the held one: load and `replace`.
+        duplicate and ignored, too (repairs are taken, the position stays). In a repair, REMOVED of version 0 without
+        data means: forget the key, its version too (nobody ever committed it, or an ancestor removed it). False, and
+        nothing taken, where nothing is loaded yet or the lineage is not the held one: load and `replace`.
         """
         ...
 
     def reject(self, key: str, why: str) -> None:
-        """A key whose bytes the source could not even hand over: the last good value is kept and the reason reported."""
+        """A key whose bytes the source could not even hand over: the last good value stays, the reason is reported."""
         ...
 
     def confirm(self, revision: int | None, at_ms: int | None = None) -> None:
