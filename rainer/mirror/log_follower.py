@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +26,7 @@ from rainer.zk import Tree, ZooKeeper
 log = logging.getLogger("rainer.mirror")
 
 _BATCHES_AT_ONCE: Final = 32
+_OFFER_EVERY_S: Final = 2.5
 
 
 class LogFollower:
@@ -47,6 +49,7 @@ class LogFollower:
         self._lineage = ""
         self._last: Position | None = None
         self._awaits_head = False
+        self._offer_at = 0.0
         self.is_in_doubt = True
 
     def doubt(self, generation: int | None = None) -> None:
@@ -73,9 +76,11 @@ class LogFollower:
             found = self._reader.head()
         if found is None:
             return False
-        self._refuse_older(found.head)
-        if not self._goes_on(found) or not self._catch_up(found.head):
+        if self._is_older(found.head):
+            self._offer_older(found.head)
+        elif not self._goes_on(found) or not self._catch_up(found.head):
             self._load()
+        self._offer_at = 0.0
         self._arm(generation)
         return True
 
@@ -85,14 +90,26 @@ class LogFollower:
             return False
         return head.revision < held.revision or head.n < (self._n or 0)
 
-    def _refuse_older(self, head: Head) -> None:
+    def _is_older(self, head: Head) -> bool:
         held = self._sink.position
-        if held is not None and head.lineage == held.lineage and head.revision < held.revision:
-            self._n = None  # whatever number it has when it is back here: it is not the log that we know
-            raise UnavailableError(
-                f"{self._tree.root} is at revision {head.revision}, and {held.revision} is held already",
-                hint="does its publisher run?",
-            )
+        return held is not None and head.lineage == held.lineage and head.revision < held.revision
+
+    def _offer_older(self, head: Head) -> None:
+        """What is held may be from a snapshot of a journal's other future: the sink decides, and is asked rarely."""
+        self._n = None  # whatever number it has when it is back here: it is not the log that we know
+        now = time.monotonic()
+        if now >= self._offer_at:
+            self._offer_at = now + _OFFER_EVERY_S
+            self._load()
+            return
+        raise self._older(head)
+
+    def _older(self, head: Head) -> UnavailableError:
+        held = self._sink.position
+        return UnavailableError(
+            f"{self._tree.root} is at revision {head.revision}, and {held.revision if held else 0} is held already",
+            hint="does its publisher run?",
+        )
 
     def _goes_on(self, found: FoundHead) -> bool:
         head, held = found.head, self._sink.position
@@ -149,7 +166,7 @@ class LogFollower:
             self._zk.sync(self._tree.head)
             loaded = self._reader.load()
             if loaded is not None and not self._sink.replace(loaded.heads, loaded.found.head.position):
-                self._refuse_older(loaded.found.head)
+                raise self._older(loaded.found.head)
         if loaded is None:
             raise UnavailableError(f"the head of {self._tree.root} went while it was read")
         for key, why in loaded.broken.items():

@@ -82,7 +82,11 @@ class TreeReader:
             raise Moved
         # What the nodes showed lies somewhere between the two heads; the log makes it exact.
         for batch in self.batches(first.head.data_n + 1, last.head.n):
-            heads.update((record.key, record) for record in batch.records)
+            for record in batch.records:
+                if record.kind is Kind.REMOVED and not record.version:
+                    heads.pop(record.key, None)  # somebody invented it: the journal never had it
+                else:
+                    heads[record.key] = record
         whole, broken = self.join(list(heads.values()), is_patient=not is_last_attempt)
         return Loaded(last, whole, broken)
 

@@ -94,7 +94,7 @@ def unframe(magic: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
     end = start + _LENGTH.unpack_from(body, 4)[0]
     try:
         header = json.loads(body[start:end])
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise CorruptError(f"the header is not JSON: {e}") from None
     if end > len(body) or not isinstance(header, dict):
         raise CorruptError("the header is not a JSON object, or longer than the bytes")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, Self
 
@@ -13,12 +14,38 @@ from rainer.model.position import Position
 
 BATCH_MAGIC: Final = b"RnB1"
 FORMAT: Final = 1
+_CHAIN: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_named_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _is_reports(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(report, dict) for report in value)
+
+
+_TYPES: Final[dict[str, Callable[[Any], bool]]] = {
+    "int": _is_number,
+    "str": lambda value: isinstance(value, str),
+    "list[str]": _is_texts,
+    "dict[str, str]": _is_named_texts,
+    "list[dict[str, Any]]": _is_reports,
+}
 
 
 def _members(what: str, data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise CorruptError(f"{what} is not JSON: {e}") from None
     if not isinstance(found, dict):
         raise CorruptError(f"{what} is not a JSON object")
@@ -35,9 +62,13 @@ class _Json:
     def from_bytes(cls, data: bytes) -> Self:
         """Read it back; CorruptError."""
         found = _members(f"the {cls.__name__.lower()}", data)
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        known = {f.name: str(f.type) for f in fields(cls)}  # type: ignore[arg-type]
+        members = {name: value for name, value in found.items() if name in known}
+        for name, value in members.items():
+            if not _TYPES[known[name]](value):
+                raise CorruptError(f"the {cls.__name__.lower()}'s {name} is not of type {known[name]}")
         try:
-            return cls(**{name: value for name, value in found.items() if name in known})
+            return cls(**members)
         except TypeError as e:
             raise CorruptError(f"the {cls.__name__.lower()} lacks something: {e}") from None
 
@@ -63,9 +94,8 @@ class Head(_Json):
             raise CorruptError(f"the head's numbers are wrong: {numbers}")
         if self.format != FORMAT:
             raise CorruptError(f"the tree is of format {self.format}, and this program knows {FORMAT}")
-        texts: tuple[object, ...] = (self.lineage, self.chain)
-        if not all(isinstance(text, str) for text in texts) or len(self.chain) != 64:
-            raise CorruptError("the head's lineage or chain is wrong")
+        if not _CHAIN.fullmatch(self.chain):
+            raise CorruptError("the head's chain is wrong")
 
     @property
     def position(self) -> Position:
@@ -98,13 +128,16 @@ class Batch:
     def from_bytes(cls, data: bytes) -> Batch:
         """Read a batch back; CorruptError."""
         header, records = unframe(BATCH_MAGIC, data)
-        try:
-            position = Position(header["lineage"], header["revision"], bytes.fromhex(header["chain"]))
-            return cls(
-                header["n"], position, list(unpack_records(records)), header["part"], header["parts"], header["repair"]
-            )
-        except (KeyError, TypeError, ValueError) as e:
-            raise CorruptError(f"the batch's header lacks something: {e}") from None
+        n, revision, part, parts = (header.get(name) for name in ("n", "revision", "part", "parts"))
+        lineage, chain, repair = (header.get(name) for name in ("lineage", "chain", "repair"))
+        if not all(type(number) is int and 0 <= number < 2**63 for number in (n, revision, part, parts)):
+            raise CorruptError(f"the batch's numbers are wrong: {(n, revision, part, parts)}")
+        if not 1 <= part <= parts or not isinstance(lineage, str) or not isinstance(repair, bool):  # type: ignore[operator]
+            raise CorruptError("the batch's part, lineage or repair is wrong")
+        if not isinstance(chain, str) or not _CHAIN.fullmatch(chain):
+            raise CorruptError("the batch's chain is wrong")
+        position = Position(lineage, revision, bytes.fromhex(chain))  # type: ignore[arg-type]
+        return cls(n, position, list(unpack_records(records)), part, parts, repair)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
