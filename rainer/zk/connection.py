@@ -26,6 +26,7 @@ log = logging.getLogger("rainer.zk")
 
 _FORGET_AFTER_S: Final = 2.0
 _GOODBYE_S: Final = 1.0
+_WELCOME_S: Final = 1.5
 _PERMISSION: Final = {
     "r": Permissions.READ, "w": Permissions.WRITE, "c": Permissions.CREATE, "d": Permissions.DELETE,
     "a": Permissions.ADMIN,
@@ -47,7 +48,31 @@ def make_client(options: ZooKeeperOptions) -> Any:
         logger=_kazoo_log,
     )
     _Forgetting(client)
+    _Welcome(client)
     return client
+
+
+class _Welcome:
+    """Bounds how long a server may take to welcome a new connection.
+
+    One that is just starting may take a connection and never answer it; kazoo waits for a session's time, in which no
+    other attempt is made. A slow server is given twice as long with each attempt, up to that time.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._patience_s = _WELCOME_S
+        self._invoke = client._connection._invoke
+        self._too_late = client.handler.timeout_exception
+        client._connection._invoke = self._ask
+
+    def _ask(self, timeout_s: float, request: Any, xid: int | None = None) -> Any:
+        try:
+            answer = self._invoke(min(timeout_s, self._patience_s), request, xid)
+        except self._too_late:
+            self._patience_s *= 2
+            raise
+        self._patience_s = _WELCOME_S
+        return answer
 
 
 class _Forgetting:

@@ -315,6 +315,19 @@ def test_a_server_that_never_answers_does_not_hold_up_a_close() -> None:
         assert not ended.is_alive()
 
 
+def test_a_server_that_takes_a_connection_and_never_answers_is_asked_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(10)
+        zk = ZooKeeper(ZooKeeperOptions(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=60.0))
+        connected = zk.start_later()
+        taken, _ = silent.accept()
+        with taken:
+            again, _ = silent.accept()  # while the first connection still stands
+            again.close()
+    zk.close()
+    assert not connected.is_set()
+
+
 def test_a_killed_server_is_missed_and_found_again(own_zookeeper: Server) -> None:
     states: list[str] = []
     with connected(own_zookeeper.hosts) as zk:
