@@ -92,6 +92,22 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("queue_bytes_max", "server", BYTES, limits.QUEUE_BYTES_MAX, "Payload bytes that may wait before 503"),
     Setting("head_memory_bytes", "server", BYTES, limits.HEAD_MEMORY_BYTES, "Memory for answers of head reads"),
     Setting("body_timeout_s", "server", SECONDS, limits.BODY_TIMEOUT_S, "Seconds in which a request must arrive"),
+    Setting(
+        "zookeeper", "server", TEXT, None, "ZooKeeper to publish to, as zk1:2181,zk2:2181/chroot; none publishes not"
+    ),
+    Setting("zookeeper_path", "server", TEXT, "/rainer", "Node that holds the namespaces' trees"),
+    Setting("zookeeper_user", "server", TEXT, None, "User for ZooKeeper's digest authentication"),
+    Setting("zookeeper_password", "server", TEXT, None, "That user's password", secret=True),
+    Setting(
+        "zookeeper_acl", "server", TEXT, None, "ACLs of what is created, as SCHEME:ID:PERMISSIONS with spaces between"
+    ),
+    Setting("zookeeper_tls", "server", SWITCH, False, "Speak TLS with ZooKeeper"),
+    Setting(
+        "zookeeper_ca", "server", PATH, None, "File of the authorities that ZooKeeper's certificates are signed by"
+    ),
+    Setting("zookeeper_certificate", "server", PATH, None, "File of our own certificate for ZooKeeper"),
+    Setting("zookeeper_key", "server", PATH, None, "File of that certificate's private key"),
+    Setting("zookeeper_timeout_s", "server", SECONDS, 10.0, "Seconds until ZooKeeper gives up a silent session"),
     Setting("editor", "terminal", TEXT, "vi", "Editor for `rainer edit`", ("VISUAL", "EDITOR"), in_file=False),
     Setting("pager", "terminal", TEXT, "less -FRX", "Pager for long output; `cat` for none", ("PAGER",), in_file=False),
     Setting("state_dir", "terminal", PATH, _user_folder("state"), "Folder for the files that `rainer edit` opens"),
@@ -122,6 +138,16 @@ class Settings:
     queue_bytes_max: int
     head_memory_bytes: int
     body_timeout_s: float
+    zookeeper: str | None
+    zookeeper_path: str
+    zookeeper_user: str | None
+    zookeeper_password: str | None
+    zookeeper_acl: str | None
+    zookeeper_tls: bool
+    zookeeper_ca: Path | None
+    zookeeper_certificate: Path | None
+    zookeeper_key: Path | None
+    zookeeper_timeout_s: float
     editor: str
     pager: str
     state_dir: Path

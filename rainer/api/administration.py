@@ -82,7 +82,7 @@ async def read_readiness(request: Request) -> Response:
 async def read_figures(request: Request) -> Response:
     """`GET /-/metrics`: Prometheus figures."""
     service = service_of(request)
-    service.figures.sample(service.live)
+    service.sample()
     return Response(service.figures.text(), media_type=service.figures.content_type)
 
 

@@ -40,6 +40,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
     },
     "Administer": {
         "serve": "serve",
+        "publish": "publish",
         "status": "status",
         "namespace": "namespace",
         "db": "db",

@@ -1,5 +1,6 @@
 """What a server does, without any HTTP: the journal on its loop, the commit log, the figures it shows."""
 
+from rainer.service.publishing import PublishOptions
 from rainer.service.service import Service, ServiceOptions
 
-__all__ = ["Service", "ServiceOptions"]
+__all__ = ["PublishOptions", "Service", "ServiceOptions"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rainer.journal.group import Plan
@@ -46,6 +46,16 @@ class Figures:
         self.open_feeds = Gauge("rainer_feeds_open", "Feed readers that wait or are being sent to", **live)
         self.feed_queries = Counter("rainer_feed_queries", "Database reads that feed readers shared", registry=registry)
         self.memory = Gauge("rainer_head_memory_bytes", "Heads held in memory", **live)
+        of = ["namespace"]
+        self.published = Gauge("rainer_published_revision", "The revision that ZooKeeper shows", of, **newest)
+        self.unpublished = Gauge(
+            "rainer_unpublished_seconds", "How old the oldest commit is that ZooKeeper lacks", of, **newest
+        )
+        self.leading = Gauge("rainer_publisher_leading", "1 where this server publishes", of, **live)
+        self.unpublishable = Gauge("rainer_unpublishable_keys", "Keys that ZooKeeper does not take", of, **newest)
+        self.repaired = Counter("rainer_publisher_repairs", "Keys repaired in ZooKeeper", of, registry=registry)
+        self.publishing_errors = Counter("rainer_publisher_errors", "Failures of publishing", of, registry=registry)
+        self._seen_publishing: dict[tuple[str, str], int] = {}
         self._seen = [0.0] * 8
         self.answered: dict[tuple[str, int], int] = {}
         """The hot calls' answers since the last sample, by route and status."""
@@ -86,6 +96,19 @@ class Figures:
         self.feeds.set(live.wakeup.waiting)
         self.open_feeds.set(live.feed.readers)
         self.memory.set(heads.memory.size)
+
+    def sample_publishing(self, trees: Sequence[dict[str, Any]]) -> None:
+        """Bring up to date how far each namespace is published."""
+        for tree in trees:
+            name = tree["namespace"]
+            self.published.labels(name).set(tree["revision"] or 0)
+            self.unpublished.labels(name).set(tree["oldest_unpublished_s"])
+            self.leading.labels(name).set(tree["is_leader"])
+            self.unpublishable.labels(name).set(len(tree["unpublishable"]))
+            for counter, what in ((self.repaired, "repaired"), (self.publishing_errors, "errors")):
+                seen = self._seen_publishing.get((name, what), 0)
+                counter.labels(name).inc(tree[what] - seen)
+                self._seen_publishing[name, what] = tree[what]
 
     def text(self) -> bytes:
         """The figures in Prometheus' text form, of all workers."""

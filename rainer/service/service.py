@@ -23,6 +23,7 @@ from rainer.service.commit_log import CommitLog
 from rainer.service.figures import Figures
 from rainer.service.mirror_list import Listed, MirrorList
 from rainer.service.mirrors import MirrorReports
+from rainer.service.publishing import Publishing, PublishOptions
 
 log = logging.getLogger("rainer.service")
 _PARSE_BYTES_MAX: Final = 16 * 1024
@@ -36,7 +37,7 @@ _CHECKS_MAX: Final = 3
 class ServiceOptions:
     """`log_format` text or json; `metrics_directory` where workers of one server share their figures.
 
-    With `owns_journal` the service closes the journal when it ends.
+    With `owns_journal` the service closes the journal when it ends; with `publishing` it publishes to ZooKeeper.
     """
 
     log_format: str = "text"
@@ -45,6 +46,7 @@ class ServiceOptions:
     metrics_directory: str | None = None
     workers: int = 1
     owns_journal: bool = False
+    publishing: PublishOptions | None = None
 
 
 class RefusedDraft(Exception):
@@ -74,12 +76,14 @@ class Service:
     commit_log: CommitLog = field(init=False)
     reports: MirrorReports = field(init=False)
     mirrors: MirrorList = field(init=False)
+    publishing: Publishing = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
         self.commit_log = CommitLog(self.options.log_format, {})
         self.reports = MirrorReports(self.options.metrics_directory)
         self.mirrors = MirrorList(self.journal, self.reports)
+        self.publishing = Publishing(self.options.publishing)
 
     @property
     def live(self) -> LiveJournal:
@@ -110,18 +114,24 @@ class Service:
             live.on_group(self.figures.follow(live))
             live.on_group(self._log)
             await live.start()
+            self.publishing.start(self.journal, live)
             self._live = live
             loop = asyncio.get_running_loop()
             self._tasks = [
-                loop.create_task(self._sample(live), name="rainer-figures"),
+                loop.create_task(self._sample(), name="rainer-figures"),
                 loop.create_task(self._share_reports(live), name="rainer-mirrors"),
             ]
 
-    async def _sample(self, live: LiveJournal) -> None:
+    def sample(self) -> None:
+        """Bring the figures up to date."""
+        self.figures.sample(self.live)
+        self.figures.sample_publishing(self.publishing.status())
+
+    async def _sample(self) -> None:
         """Keep the figures of a worker fresh that commits nothing and whose figures nobody asks for itself."""
         while True:
             await asyncio.sleep(_SAMPLE_S)
-            self.figures.sample(live)
+            self.sample()
 
     async def _share_reports(self, live: LiveJournal) -> None:
         """Tell the other workers of one server what mirrors reported to this one."""
@@ -168,6 +178,7 @@ class Service:
             task.cancel()
         if live is not None:
             await live.close()
+        await self.publishing.close()
         for threads in (self._parsing, self._asking):
             threads.shutdown(wait=False, cancel_futures=True)
         if self.options.owns_journal:
@@ -231,6 +242,7 @@ class Service:
             "durability_faults": await self.live.in_thread(self.journal.durability_faults),
             "workers": self.options.workers,
             "uptime_s": round(time.monotonic() - self._begun, 1),
+            "publishing": self.publishing.status(),
         }
 
     async def check_ready(self) -> None:

@@ -9,6 +9,7 @@ import click
 from rainer.cli.invocation import Invocation
 from rainer.cli.missing import needs_server
 from rainer.cli.options import part_flags
+from rainer.cli.zookeeper import zookeeper_options
 from rainer.model.names import DEFAULT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def command(run: Invocation) -> None:
 def _options(run: Invocation) -> ServeOptions:
     from rainer.api.serve import ServeOptions
     from rainer.journal import JournalOptions
-    from rainer.service import ServiceOptions
+    from rainer.service import PublishOptions, ServiceOptions
 
     values = run.settings
+    publishing = PublishOptions(zookeeper_options(values), values.zookeeper_path) if values.zookeeper else None
     return ServeOptions(
         database=values.database,
         host=values.host,
@@ -42,7 +44,7 @@ def _options(run: Invocation) -> ServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
-        service=ServiceOptions(body_timeout_s=values.body_timeout_s),
+        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing),
     )
 
 

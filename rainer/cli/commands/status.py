@@ -7,6 +7,9 @@ import click
 from rainer.cli import records
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, url_flag
+from rainer.cli.publishing import publishing_lines
+
+_APART = ("chain", "publishing")
 
 
 @click.command("status", short_help="The server's version, database and position.")
@@ -14,7 +17,7 @@ from rainer.cli.options import json_option, url_flag
 @url_flag
 @click.pass_obj
 def command(run: Invocation, as_json: bool) -> None:
-    """Show the server's version, database and position.
+    """Show the server's version, database and position, and how far each namespace is published to ZooKeeper.
 
     Keep the position line elsewhere: `rainer verify --expect POSITION` then finds even a journal whose end was cut off.
     """
@@ -23,10 +26,12 @@ def command(run: Invocation, as_json: bool) -> None:
     if as_json:
         records.print_record(run.out, status | {"position": position})
         return
-    rows = {"url": run.client.url} | {name: value for name, value in status.items() if name not in ("chain",)}
-    width = max(map(len, [*rows, "position"])) + 2
-    for name, value in [*rows.items(), ("position", position)]:
-        run.out.line((name.ljust(width), "quiet"), _text(value))
+    rows = {"url": run.client.url} | {name: value for name, value in status.items() if name not in _APART}
+    lines = [(name, _text(value)) for name, value in rows.items()]
+    lines += publishing_lines(status.get("publishing") or [])
+    width = max(len(name) for name, _ in [*lines, ("position", "")]) + 2
+    for name, text in [*lines, ("position", position)]:
+        run.out.line((name.ljust(width), "quiet"), text)
 
 
 def _text(value: object) -> str:
