@@ -34,6 +34,7 @@ MODIFIED_TIME, EMPTY = WireName(b"X-Rainer-Modified-Time"), WireName(b"X-Rainer-
 REVISION, LINEAGE = WireName(b"X-Rainer-Revision"), WireName(b"X-Rainer-Lineage")
 COMMIT_REVISION, META = WireName(b"X-Rainer-Commit-Revision"), WireName(b"X-Rainer-Meta")
 CACHED, AGE = WireName(b"X-Rainer-Cached"), WireName(b"X-Rainer-Age")
+REMOVED = WireName(b"X-Rainer-Removed")
 _TEXT = b"text/plain; charset=UTF-8"
 _BYTES = b"application/octet-stream"
 _NO_CACHE = (b"Cache-Control", b"no-cache")

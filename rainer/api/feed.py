@@ -82,7 +82,7 @@ class Feed:
         self.reader = replace(self.reader, since=page.revision, lineage=page.state.lineage, chain=page.chain)
 
 
-class _Counted(Response):
+class Counted(Response):
     """An answer whose reader is counted until it has it, or has gone away."""
 
     def __init__(self, answer: Response, feed: FeedReads) -> None:
@@ -127,7 +127,7 @@ async def read_changes(request: Request) -> Response:
     feed = service_of(request).live.feed
     feed.enter()
     try:
-        return _Counted(await _answer(request, Feed(service_of(request), *asked(request))), feed)
+        return Counted(await _answer(request, Feed(service_of(request), *asked(request))), feed)
     except BaseException:
         feed.leave()
         raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rainer import limits
 from rainer.api import openapi_mirrors
 from rainer.api.openapi_parts import (
@@ -190,10 +192,14 @@ def _schemas() -> Json:
     }  # fmt: skip
 
 
-def document() -> Json:
-    """The OpenAPI document as plain values."""
+def document(only: Collection[tuple[str, str]] | None = None) -> Json:
+    """The OpenAPI document as plain values; of all calls, or only of these (method, path)."""
     from rainer import __version__
 
+    paths = _reads() | _ours() | openapi_mirrors.paths() | _operations()
+    if only is not None:
+        chosen = {p: {m: call for m, call in calls.items() if (m.upper(), p) in only} for p, calls in paths.items()}
+        paths = {p: calls for p, calls in chosen.items() if calls}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -202,6 +208,6 @@ def document() -> Json:
             "description": "One journal for configuration. Every read names the revision it was made at.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": _reads() | _ours() | openapi_mirrors.paths() | _operations(),
+        "paths": paths,
         "components": {"schemas": _schemas() | openapi_mirrors.schemas()},
     }

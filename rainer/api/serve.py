@@ -53,7 +53,7 @@ class ServeOptions:
     service: ServiceOptions = field(default_factory=ServiceOptions)
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """A server that ends with exit status 0 when asked to, and lets its waiting feeds go first."""
 
     def handle_exit(self, sig: int, frame: Any) -> None:
@@ -64,9 +64,10 @@ class _Server(uvicorn.Server):
 
     _loop: asyncio.AbstractEventLoop | None = None
 
-    def _find_app(self) -> RainerApp | None:
+    def _find_app(self) -> Any:
+        """Ours, of a journal or of mirrors, below what uvicorn put around it."""
         app = getattr(self.config, "loaded_app", None)
-        while app is not None and not isinstance(app, RainerApp):
+        while app is not None and not hasattr(app, "service"):
             app = getattr(app, "app", None)
         return app
 
@@ -97,7 +98,7 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def _listen(sock: socket.socket) -> None:
+def listen(sock: socket.socket) -> None:
     """Take connections; only now, when the database is ready."""
     try:
         sock.listen(_BACKLOG)
@@ -124,7 +125,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
     `on_ready(url)` is called once the database is ready and the port is ours. Settings of the database under which a
     commit could be lost are logged. Raises UnavailableError (port or database), SchemaMismatch, InvalidError.
     """
-    _open_more_files()
+    open_more_files()
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
         with Journal(options.database, options=options.journal) as journal:
             faults = journal.durability_faults()
@@ -133,7 +134,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         logging.config.dictConfig(log_settings(options.log_format, options.log_level))
         for fault in faults:
             log.warning("an acknowledged commit could be lost: %s", fault)
-        _listen(sock)
+        listen(sock)
         if on_ready is not None:
             on_ready(url_of(sock))
         if options.log_format == "json":  # people are told by `on_ready`
@@ -145,7 +146,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
             Workers(partial(_serve, options, figures), sock, options.workers, Path(figures)).run()
 
 
-def _open_more_files() -> None:
+def open_more_files() -> None:
     """Take as many files as we may: a login's usual 1,024 are fewer than the connections that a server keeps open."""
     if resource is not None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -157,7 +158,7 @@ def _open_more_files() -> None:
 def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) -> None:
     """Serve a listening socket in this process."""
     try:
-        _Server(_config(options, directory)).run([sock])
+        Server(_config(options, directory)).run([sock])
     except RainerError as e:
         if directory is None:
             raise
@@ -166,14 +167,22 @@ def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) ->
 
 
 def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
+    make = partial(_make_app, options, directory)
+    return server_config(make, options.service.body_timeout_s, options.log_format, options.log_level)
+
+
+def server_config(
+    make_app: Callable[[], Any], body_timeout_s: float, log_format: str, log_level: str
+) -> uvicorn.Config:
+    """How uvicorn runs one of our apps, which it makes itself."""
     return uvicorn.Config(
-        partial(_make_app, options, directory),
+        make_app,
         factory=True,
         loop="auto",
-        http=partial(PatientProtocol, timeout_s=options.service.body_timeout_s),  # type: ignore[arg-type]
+        http=partial(PatientProtocol, timeout_s=body_timeout_s),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
-        log_config=log_settings(options.log_format, options.log_level),
+        log_config=log_settings(log_format, log_level),
         access_log=False,
         proxy_headers=False,
         server_header=False,

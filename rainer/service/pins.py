@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from rainer.model.commit import Commit
 from rainer.model.position import Position
+from rainer.service.recent import Recent
 
 _KEPT: Final = 3
 _TRIES: Final = 3
@@ -30,6 +31,7 @@ class Pinned:
     """Non-empty heads in byte order of their keys, and where the mirror stood; None where that is not told."""
 
     position: Position | None
+    load: int
     keys: list[str]
     commits: list[Commit]
 
@@ -43,16 +45,16 @@ class Pinned:
 class Pins:
     """Thread-safe. Remembers the last three moments that were asked for."""
 
-    def __init__(self, heads: Heads) -> None:
-        self._heads = heads
+    def __init__(self, heads: Heads, recent: Recent) -> None:
+        self._heads, self._recent = heads, recent
         self._lock = threading.Lock()
         self._kept: deque[Pinned] = deque(maxlen=_KEPT)
 
     def now(self) -> Pinned:
         """The heads of this moment; waits while they are put in order."""
         with self._lock:
-            position = self._heads.position
-            if position is not None and self._kept and self._kept[-1].position == position:
+            now = self._heads.position, self._recent.loads
+            if now[0] is not None and self._kept and (self._kept[-1].position, self._kept[-1].load) == now:
                 return self._kept[-1]
             pinned = self._take()
             if pinned.position is not None:
@@ -67,7 +69,7 @@ class Pins:
         return next((p for p in reversed(self._kept) if p.position and p.position.revision == revision), None)
 
     def _take(self) -> Pinned:
-        position = self._heads.position
+        position, load = self._heads.position, self._recent.loads
         for _ in range(_TRIES):
             heads = self._heads.snapshot()
             then, position = position, self._heads.position
@@ -78,4 +80,4 @@ class Pins:
             # same, which who goes on from here is told once more.
             position = then
         keys = sorted(heads)  # of the BMP and without surrogates: as text and as UTF-8 their order is the same
-        return Pinned(position, keys, [heads[key] for key in keys])
+        return Pinned(position, load, keys, [heads[key] for key in keys])

@@ -43,8 +43,22 @@ class Place:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Steps that follow a place, where they lead, whether there are more, and where to go on."""
+
+    steps: Sequence[Step]
+    position: Position
+    more: bool
+    next: Place
+
+    @property
+    def has_changes(self) -> bool:
+        return any(step.heads for step in self.steps)
+
+
 class Recent:
-    """Thread-safe: the source's thread writes, readers read. `on_news` is called after every step, without a lock.
+    """Thread-safe: the source's thread writes, readers read. `on_news` is called after each, without a lock.
 
     A run is an unbroken chain of steps; it ends where the mirror loaded everything anew. Then, and when what was told
     turned out to be wrong (a repair), readers have to load everything, too: PositionGone.
@@ -55,6 +69,8 @@ class Recent:
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         self._run = 0
+        self.loads = 0
+        """How often what is held became another without steps."""
         self._steps: deque[Step] = deque()
         self._size = 0
         self._next = 0
@@ -69,6 +85,7 @@ class Recent:
     def begin(self, position: Position | None) -> None:
         """Everything was loaded, as of a position; the same one as before changes nothing."""
         with self._lock:
+            self.loads += 1
             if position is not None and position == self._position:
                 return
             self._begin(position)
@@ -77,6 +94,7 @@ class Recent:
     def disrupt(self, position: Position) -> None:
         """What was told before was wrong, and is right from this position on: let all readers load anew."""
         with self._lock:
+            self.loads += 1
             self._begin(position)
             # Who asks between two questions must not miss it; to load twice is harmless.
             self._disrupted_at = time.monotonic()
@@ -90,6 +108,10 @@ class Recent:
                 self._begin(upto)
             elif heads or upto != since:
                 self._add(Step(self._next, since, upto, heads))
+        self._on_news()
+
+    def confirm(self) -> None:
+        """What is held is current: those who follow want to hear of it."""
         self._on_news()
 
     def find(self, since: int, lineage: str | None, chain: bytes | None) -> Place:
@@ -111,21 +133,23 @@ class Recent:
                 )
             return Place(self._run, self._number_after(now, since, chain))
 
-    def read(self, place: Place, limit: int) -> tuple[list[Step], bool]:
-        """The steps that follow, about `limit` commits of them, and whether there are more; PositionGone."""
+    def read(self, place: Place, limit: int) -> Page:
+        """The steps that follow a place, about `limit` commits of them; PositionGone."""
         with self._lock:
             first = self._steps[0].number if self._steps else self._next
-            if place.run != self._run or place.number < first:
+            if place.run != self._run or place.number < first or self._position is None:
                 raise _gone("what follows is not in this mirror's memory")
             found: list[Step] = []
             count = size = 0
             for step in islice(self._steps, place.number - first, None):
                 if found and (count + len(step.heads) > limit or size >= limits.FEED_PAGE_BYTES):
-                    return found, True
+                    break
                 found.append(step)
                 count += len(step.heads)
                 size += step.size
-            return found, False
+            next_place = Place(self._run, place.number + len(found))
+            position = found[-1].upto if found else self._position
+            return Page(found, position, next_place.number < self._next, next_place)
 
     def _number_after(self, now: Position, since: int, chain: bytes | None) -> int:
         if since == now.revision and chain in (None, now.chain):

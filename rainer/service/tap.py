@@ -77,6 +77,7 @@ class _TappedSink:
 
     def confirm(self, revision: int | None, at_ms: int | None = None) -> None:
         self._sink.confirm(revision, at_ms)
+        self._recent.confirm()
 
     def away(self, error: RainerError | None) -> None:
         self._sink.away(error)

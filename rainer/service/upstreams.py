@@ -1,0 +1,57 @@
+"""What a mirror server follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rainer.mirror.source import Source
+
+Followers = Callable[[], Sequence[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpUpstream:
+    """A server, or another mirror server: `root` is its URL without a namespace."""
+
+    root: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self, namespace: str, followers: Followers) -> Source:
+        from rainer.client.address import Address
+        from rainer.mirror.http_source import HttpOptions, HttpSource
+
+        options = HttpOptions(followers=followers, **self.options)
+        return HttpSource(Address.parse(f"{self.root}/{namespace}"), options)
+
+    def describe(self) -> str:
+        from rainer.client.address import Address
+
+        return Address.parse(f"{self.root}/diary").root
+
+    @property
+    def where_to_write(self) -> str:
+        return f"write to {self.describe()}, which it mirrors"
+
+
+@dataclass(frozen=True, slots=True)
+class ZooKeeperUpstream:
+    """The trees below `path`; `options` are those of ZooKeeperOptions."""
+
+    hosts: str
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self, namespace: str, followers: Followers) -> Source:
+        from rainer.mirror.zookeeper_source import open_source
+
+        path = f"{self.path.rstrip('/')}/{namespace}"
+        return open_source(self.hosts, path, followers=followers, **self.options)
+
+    def describe(self) -> str:
+        return f"ZooKeeper {self.hosts} {self.path}"
+
+    @property
+    def where_to_write(self) -> str:
+        return f"write to a server that publishes to {self.describe()}, which it mirrors"
