@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, ValuesView
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
-from rainer.errors import InvalidError, RainerError, UnavailableError
+from rainer.errors import InvalidError, RainerError
 from rainer.mirror import forks
 from rainer.mirror.backlog import Step
 from rainer.mirror.callbacks import Callback
@@ -23,6 +22,7 @@ from rainer.mirror.saver import Saver
 from rainer.mirror.snapshot import SnapshotFile
 from rainer.mirror.source import Source
 from rainer.mirror.standing import Standing
+from rainer.mirror.waiting import Waiting
 from rainer.model import names
 from rainer.model.commit import Commit
 from rainer.model.position import Position
@@ -31,12 +31,6 @@ log = logging.getLogger("rainer.mirror")
 T = TypeVar("T")
 
 START_TIMEOUT_S: Final = 30.0
-_DISK_PATIENCE_S: Final = 2.0
-"""How long a start waits for a source that says nothing, if a snapshot on disk will do instead."""
-
-
-class NotYet(UnavailableError, TimeoutError):
-    """What was waited for did not come in time, or cannot come any more."""
 
 
 class Mirror(HeldHeads):
@@ -55,6 +49,7 @@ class Mirror(HeldHeads):
         self._standing = Standing()
         self._listeners = Listeners(self)
         self._feed = Feed(self, self._standing, lambda: self._listeners.wants_steps, self._tell)
+        self._waiting = Waiting(self._feed, self._standing)
         self._file = None if snapshot is None else SnapshotFile(snapshot, namespace)
         self._saver: Saver | None = None
         self._source: Source | None = None
@@ -101,8 +96,7 @@ class Mirror(HeldHeads):
             self._standing.is_started = True
         try:
             self._restore()
-            self._begin()
-            self._wait_loaded(timeout_s)
+            self._waiting.for_load(self._begin(), timeout_s)
         except BaseException:
             self.close()
             raise
@@ -112,45 +106,13 @@ class Mirror(HeldHeads):
         if found is not None:
             self._feed.restore(found.records, found.position, found.current_ms)
 
-    def _begin(self) -> None:
+    def _begin(self) -> str:
         if self._file is not None:
             self._saver = Saver(self._file, self, self._feed, self._standing)
             self._saver.start()
         self._source = source = self._open_source()
         source.start(self._feed)
-
-    def _wait_loaded(self, timeout_s: float | None) -> None:
-        standing, changed = self._standing, self._feed.changed
-        settle = time.monotonic() + _DISK_PATIENCE_S
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with changed:
-            while not standing.is_complete:
-                now = time.monotonic()
-                if standing.is_closed:
-                    raise NotYet("the mirror was closed while it started")
-                if standing.is_loaded and (standing.error is not None or now >= settle):
-                    self._say_stale()
-                    return
-                if deadline is not None and now >= deadline:
-                    if standing.is_loaded:
-                        return
-                    raise self._nothing(timeout_s)
-                ends = [end for end in (settle if standing.is_loaded else None, deadline) if end is not None]
-                changed.wait(max(0.0, min(ends) - now) if ends else None)
-
-    def _say_stale(self) -> None:
-        log.warning(
-            "namespace %s starts from its snapshot on disk, %.0f s old: %s",
-            self._namespace, self.age_s, self._standing.error or "its source does not answer yet",
-        )  # fmt: skip
-
-    def _nothing(self, timeout_s: float | None) -> UnavailableError:
-        where = "the source" if self._source is None else self._source.describe()
-        why = self._standing.error
-        return NotYet(
-            f"nothing to mirror came from {where} within {timeout_s:g} s" + (f": {why}" if why else ""),
-            hint=getattr(why, "hint", None) or "is it running? A snapshot= on disk lets a mirror start without it",
-        )
+        return source.describe()
 
     def close(self) -> None:
         """Stop following, save the snapshot, end all threads. What is held can still be read. May be called again.
@@ -238,24 +200,14 @@ class Mirror(HeldHeads):
         the time is up or the mirror is closed. May be called in a callback.
         """
         names.check_version(version)
-        self._wait_until(lambda: self._held_version(key) >= version, timeout_s, f"version {version} of key {key!r}")
+        self._wake()
+        self._waiting.until(lambda: self._held_version(key) >= version, timeout_s, f"version {version} of key {key!r}")
         return self.get(key)
 
     def wait_for_revision(self, revision: int, timeout_s: float | None = None) -> None:
         """Wait until everything up to a revision of the journal is seen; as `wait_for`."""
-        self._wait_until(lambda: (self.revision or 0) >= revision, timeout_s, f"revision {revision}")
-
-    def _wait_until(self, is_there: Callable[[], bool], timeout_s: float | None, what: str) -> None:
         self._wake()
-        with self._feed.changed:
-            is_over = lambda: self._standing.is_closed or is_there()  # noqa: E731
-            self._feed.changed.wait_for(is_over, timeout_s)
-            if is_there():
-                return
-            if self._standing.is_closed:
-                raise NotYet(f"the mirror of {self._namespace} was closed before it had {what}")
-            why = f": {self._standing.error}" if self._standing.error else ""
-            raise NotYet(f"the mirror of {self._namespace} had not {what} within {timeout_s:g} s{why}")
+        self._waiting.until(lambda: (self.revision or 0) >= revision, timeout_s, f"revision {revision}")
 
     # Listening
 
@@ -272,7 +224,7 @@ class Mirror(HeldHeads):
     def changes(self) -> Changes:
         """The changes from this call on: `async for key, old, new in mirror.changes()`; ends when the mirror closes.
 
-        For one task; `aclose` it, or use it with `async with`, to leave earlier. Who is late gets what late callbacks get.
+        For one task; `aclose` it, or use it with `async with`, to leave earlier. Late ones get what late callbacks do.
         """
         self._wake()
         return self._listeners.add_reader()

@@ -1,0 +1,68 @@
+"""What a server's JSON says, made into packed heads: lists, and pages of the feed."""
+
+from __future__ import annotations
+
+import json
+from binascii import a2b_base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rainer.client.answers import array_of, json_object
+from rainer.client.refusals import foreign
+from rainer.client.transport import Answer
+from rainer.model.packed import Kind, PackedHead
+from rainer.model.position import Position
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the feed: whole changesets, in journal order, up to a position."""
+
+    records: list[PackedHead]
+    position: Position
+    more: bool
+
+
+def page_of(answer: Answer) -> Page:
+    """The page that an answer is; InvalidError where it is none."""
+    return page_of_members(answer, json_object(answer))
+
+
+def page_of_members(answer: Answer, body: Mapping[str, Any]) -> Page:
+    """The same, read already."""
+    records = [head_of_meta(meta) for meta in array_of(answer, body, "changes")]
+    try:
+        position = Position(str(body["lineage"]), int(body["revision"]), bytes.fromhex(body["chain"]))
+    except (KeyError, TypeError, ValueError) as e:
+        raise foreign(answer, f"its position cannot be read: {e}") from None
+    return Page(records, position, bool(body.get("more")))
+
+
+def heads_of_list(answer: Answer) -> Iterator[PackedHead]:
+    """The heads of a list, removed ones included."""
+    for key, meta in json_object(answer).items():
+        yield head_of_meta(meta, key)
+
+
+def head_of_meta(meta: Any, key: str = "") -> PackedHead:
+    """The head that a meta with its payload is, in the ancestor's bytes.
+
+    One that cannot be made has no bytes, which a mirror rejects: so it keeps what it has, and says so.
+    """
+    try:
+        key = key or meta["key"]
+        is_empty = meta.get("empty") is True
+        header = _encode(
+            {
+                "key": meta["key"], "version": meta["version"], "author": meta.get("author") or "",
+                "comment": meta.get("comment") or "", "mtime": meta["mtime"], "empty": is_empty,
+            }
+        ).encode()  # fmt: skip
+        payload = b"" if is_empty else a2b_base64(meta["payload_base64"], strict_mode=True)
+        data = b"%d\n%b\n%b\n" % (len(header), header, payload)
+        return PackedHead(key, 0, meta.get("revision") or 0, Kind.REMOVED if is_empty else Kind.HEAD, data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return PackedHead(key, 0, 0, Kind.HEAD, b"")

@@ -1,0 +1,48 @@
+"""What an HTTP source asks its server for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rainer.client.address import Address, with_query
+from rainer.client.refusals import refusal
+from rainer.client.transport import Answer
+from rainer.mirror.http_metas import Page, page_of
+from rainer.mirror.http_wire import Wire
+
+_LIST_S: Final = 30.0
+_PAGE_S: Final = 5.0
+
+
+class Questions:
+    """Asks for one namespace. Each raises UnavailableError without an answer, and what a refusal stands for."""
+
+    def __init__(self, wire: Wire, address: Address) -> None:
+        self._wire = wire
+        self._address = address
+
+    def list(self, tag: str | None = None) -> Answer:
+        """All heads with their payloads, removed keys included; a 304 where `tag` still holds."""
+        query = {"all": "yes", "payload_base64": "yes", "revisions": "yes"}
+        path = with_query(self._address.namespace_path(), query)
+        answer = self._wire.get(path, {} if tag is None else {"If-None-Match": tag}, _LIST_S)
+        return answer if answer.status == 304 and tag is not None else self.granted(answer)
+
+    def page(self, since: int, lineage: str, chain: bytes | None, wait_s: int = 0) -> Page:
+        """What follows a position, after `wait_s` seconds at most."""
+        path = self.feed_path(since, lineage, chain, wait_s)
+        return page_of(self.granted(self._wire.get(path, {}, wait_s + _PAGE_S)))
+
+    def feed_path(self, since: int, lineage: str, chain: bytes | None, wait_s: int = 0) -> str:
+        """Where the feed goes on from a position."""
+        query: dict[str, str | int | None] = {
+            "since": since, "namespace": self._address.namespace, "payload_base64": "yes", "lineage": lineage,
+            "chain": None if chain is None else chain.hex(), "wait": wait_s or None,
+        }  # fmt: skip
+        return with_query("/-/changes", query)
+
+    def granted(self, answer: Answer) -> Answer:
+        """The answer, if it is a 200."""
+        if answer.status != 200:
+            raise refusal(answer, self._address.namespace, f"namespace {self._address.namespace!r}")
+        return answer
