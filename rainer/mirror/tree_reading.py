@@ -50,12 +50,12 @@ class TreeReader:
     def batches(self, first: int, last: int) -> list[Batch]:
         """Batches of the log, in order, as they are now; Moved when one is not there any more, CorruptError."""
         numbers = range(first, last + 1)
-        found = self._zk.get_many([self._tree.batch(n) for n in numbers])
+        found = self._zk.get_data([self._tree.batch(n) for n in numbers])
         batches = []
         for n, value in zip(numbers, found, strict=True):
             if value is None:
                 raise Moved
-            batch = Batch.from_bytes(value[0])
+            batch = Batch.from_bytes(value)
             if batch.n != n:
                 raise CorruptError(f"the batch at {self._tree.batch(n)} says that it is number {batch.n}")
             batches.append(batch)
@@ -94,12 +94,12 @@ class TreeReader:
         keys = self._zk.children(self._tree.data) or []
         large = self._zk.children(self._tree.large) or []
         heads: dict[str, PackedHead] = {}
-        for key, found in zip(keys, self._zk.get_many([self._tree.key(key) for key in keys]), strict=True):
-            if found is not None:
-                heads[key] = PackedHead(key, 0, 0, Kind.HEAD, found[0])
-        for key, found in zip(large, self._zk.get_many([self._tree.large_key(key) for key in large]), strict=True):
-            if found is not None and found[0]:  # without data: its pieces are on their way
-                heads[key] = PackedHead(key, 0, 0, Kind.PARTS, found[0])
+        for key, data in zip(keys, self._zk.get_data([self._tree.key(key) for key in keys]), strict=True):
+            if data is not None:
+                heads[key] = PackedHead(key, 0, 0, Kind.HEAD, data)
+        for key, data in zip(large, self._zk.get_data([self._tree.large_key(key) for key in large]), strict=True):
+            if data:  # without: its pieces are on their way
+                heads[key] = PackedHead(key, 0, 0, Kind.PARTS, data)
         return heads
 
     def join(
@@ -110,10 +110,10 @@ class TreeReader:
         Of a key that comes several times only the last is put together; the pieces of the others may be gone already.
         Moved where pieces are not there, unless nobody is patient any more.
         """
+        if not any(record.kind is Kind.PARTS for record in records):
+            return list(records), {}
         last = {record.key: at for at, record in enumerate(records)}
         wanted = [(at, r) for at, r in enumerate(records) if r.kind is Kind.PARTS and last[r.key] == at]
-        if not wanted:
-            return [r for r in records if r.kind is not Kind.PARTS], {}
         broken: dict[str, str] = {}
         joined: dict[int, PackedHead] = {}
         for at, record in wanted:
@@ -128,10 +128,10 @@ class TreeReader:
     def _join_one(self, record: PackedHead, *, is_patient: bool) -> PackedHead:
         parts = Parts.from_bytes(record.data)
         base = self._tree.large_key(record.key)
-        pieces = self._zk.get_many([f"{base}/{name}" for name in parts.names])
+        pieces = self._zk.get_data([f"{base}/{name}" for name in parts.names])
         if None in pieces and is_patient:
             raise Moved
-        data = b"".join(piece[0] for piece in pieces if piece is not None)
+        data = b"".join(piece for piece in pieces if piece is not None)
         if hashlib.sha256(data).hexdigest() != parts.sha256:
             raise CorruptError(f"the pieces under {base} are not what was published")
         return PackedHead(record.key, parts.version, parts.revision, Kind.HEAD, data)

@@ -49,15 +49,6 @@ def wait(result: Any, path: str, timeout_s: float = CALL_TIMEOUT_S) -> Any:
         raise translate(e, path) from e
 
 
-def value_of(value: Any, path: str) -> tuple[bytes, Stat] | None:
-    """One node's part of a multi-read's answer."""
-    if isinstance(value, NoNodeError):
-        return None
-    if isinstance(value, Exception):
-        raise translate(value, path)
-    return value[0] or b"", stat_of(value[1])
-
-
 def _at(path: str, error: RainerError) -> RainerError:
     error.details["path"] = path
     return error

@@ -180,6 +180,10 @@ class ZooKeeper:
         """
         return self._many.read(paths, timeout_s)
 
+    def get_data(self, paths: Sequence[str]) -> list[bytes | None]:
+        """As `get_many`, without stats: quicker where nobody asks for them."""
+        return self._many.data(paths)
+
     def watch_many(self, paths: Sequence[str], changed: Callable[[str], None]) -> list[tuple[bytes, Stat] | None]:
         """As `get_many`, one request a node, and one call of `changed(path)` for each that changes or goes later.
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 from kazoo.exceptions import NoNodeError, UnimplementedError
 from kazoo.protocol.states import EventType
 
-from rainer.zk.answers import CALL_TIMEOUT_S, Stat, stat_of, value_of, wait
+from rainer.zk.answers import CALL_TIMEOUT_S, Stat, stat_of, wait
 from rainer.zk.failures import translate, translated
-from rainer.zk.requests import MultiLook, MultiRead
+from rainer.zk.requests import MultiData, MultiLook, MultiRead
 
 _READ_BYTES_AIM: Final = 1_500_000
 _READ_KEYS_MAX: Final = 1_000
@@ -33,56 +33,39 @@ class ManyReader:
 
         `timeout_s` is what each request may take, not all of them.
         """
-        found: list[tuple[bytes, Stat] | None] = []
-        waiting: deque[tuple[Sequence[str], Any]] = deque()
-        at, portion = 0, _READ_KEYS_FIRST
-        while at < len(paths) or waiting:
-            while at < len(paths) and len(waiting) < _IN_FLIGHT:
-                some = paths[at : at + portion]
-                at += len(some)
-                waiting.append((some, self._ask(some)))
-            some, result = waiting.popleft()
-            values = self._answer(some, result, timeout_s)
-            found += values
-            size = sum(len(v[0]) for v in values if v is not None)
-            portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
-        return found
+        return [None if v is None else (v[0], stat_of(v[1])) for v in self._run(paths, MultiRead, timeout_s)]
+
+    def data(self, paths: Sequence[str]) -> list[bytes | None]:
+        """The nodes' data."""
+        return self._run(paths, MultiData)
 
     def last_changes(self, paths: Sequence[str]) -> list[int | None]:
         """The transaction that last changed each node, None for those that are not there."""
-        found: list[int | None] = []
+        return [None if v is None else v[1] for v in self._run(paths, MultiLook, in_flight=_LOOKS_IN_FLIGHT)]
+
+    def _run(
+        self,
+        paths: Sequence[str],
+        kind: type[MultiRead],
+        timeout_s: float = CALL_TIMEOUT_S,
+        in_flight: int = _IN_FLIGHT,
+    ) -> list[Any]:
+        found: list[Any] = []
         waiting: deque[tuple[Sequence[str], Any]] = deque()
         at, portion = 0, _READ_KEYS_FIRST
         while at < len(paths) or waiting:
-            while at < len(paths) and len(waiting) < _LOOKS_IN_FLIGHT:
+            while at < len(paths) and len(waiting) < in_flight:
                 some = paths[at : at + portion]
                 at += len(some)
-                waiting.append((some, self._ask(some, MultiLook)))
+                waiting.append((some, self._ask(some, kind)))
             some, result = waiting.popleft()
-            size, zxids = self._looked(some, result)
-            found += zxids
+            values = self._answer(some, result, kind, timeout_s)
+            found += values
+            size = sum(kind.size_of(value) for value in values if value is not None)
             portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
         return found
 
-    def _looked(self, paths: Sequence[str], result: Any) -> tuple[int, list[int | None]]:
-        if isinstance(result, list) or not self._has_multi_read:
-            values = self._answer(paths, result, CALL_TIMEOUT_S)
-            size = sum(len(v[0]) for v in values if v is not None)
-            return size, [None if v is None else v[1].mzxid for v in values]
-        try:
-            looked = result.get(timeout=CALL_TIMEOUT_S)
-        except UnimplementedError:
-            self._has_multi_read = False
-            return self._looked(paths, self._ask(paths))
-        except Exception as e:
-            raise translate(e, paths[0]) from e
-        failures = [v for v in looked if isinstance(v, Exception) and not isinstance(v, NoNodeError)]
-        if failures:
-            raise translate(failures[0], paths[0])
-        sizes = sum(v[0] for v in looked if not isinstance(v, Exception))
-        return sizes, [None if isinstance(v, Exception) else v[1] for v in looked]
-
-    def _ask(self, paths: Sequence[str], kind: type[MultiRead] = MultiRead) -> Any:
+    def _ask(self, paths: Sequence[str], kind: type[MultiRead]) -> Any:
         if not self._has_multi_read:
             return [self._client.get_async(path) for path in paths]
         result = self._client.handler.async_result()
@@ -90,17 +73,23 @@ class ManyReader:
             self._client._call(kind([self._client.chroot + path for path in paths]), result)
         return result
 
-    def _answer(self, paths: Sequence[str], result: Any, timeout_s: float) -> list[tuple[bytes, Stat] | None]:
+    def _answer(self, paths: Sequence[str], result: Any, kind: type[MultiRead], timeout_s: float) -> list[Any]:
         if isinstance(result, list):
-            return [_found(wait(one, path, timeout_s)) for one, path in zip(result, paths, strict=True)]
+            plain = [wait(one, path, timeout_s) for one, path in zip(result, paths, strict=True)]
+            return [None if value is None else kind.made_of(value[0] or b"", value[1]) for value in plain]
         try:
-            found = result.get(timeout=timeout_s)
+            found: list[Any] = result.get(timeout=timeout_s)
         except UnimplementedError:
             self._has_multi_read = False
-            return self._answer(paths, self._ask(paths), timeout_s)
+            return self._answer(paths, self._ask(paths, kind), kind, timeout_s)
         except Exception as e:
             raise translate(e, paths[0]) from e
-        return [value_of(value, path) for value, path in zip(found, paths, strict=True)]
+        for at, value in enumerate(found):
+            if isinstance(value, Exception):
+                if not isinstance(value, NoNodeError):
+                    raise translate(value, paths[at])
+                found[at] = None
+        return found
 
     def watch(self, paths: Sequence[str], changed: Callable[[str], None]) -> list[tuple[bytes, Stat] | None]:
         """As `read`, one request a node, and one call of `changed(path)` for each that changes or goes later.

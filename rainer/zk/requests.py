@@ -14,7 +14,6 @@ from kazoo.protocol.serialization import (
     GetData,
     int_struct,
     multiheader_struct,
-    read_buffer,
     stat_struct,
     write_string,
 )
@@ -40,38 +39,65 @@ class MultiRead:
     @classmethod
     def deserialize(cls, data: bytes, at: int) -> list[Any]:
         found: list[Any] = []
-        while True:
-            kind, is_done, _ = multiheader_struct.unpack_from(data, at)
-            at += multiheader_struct.size
-            if is_done:
-                return found
-            if kind == GetData.type:
-                value, at = read_buffer(data, at)
-                found.append((value or b"", ZnodeStat._make(stat_struct.unpack_from(data, at))))
-                at += stat_struct.size
-            else:
-                found.append(EXCEPTIONS[int_struct.unpack_from(data, at)[0]]())
-                at += int_struct.size
-
-
-class MultiLook(MultiRead):
-    """The same, and of each node only `(bytes of data, mzxid)`, for whoever looks at all nodes again and again."""
-
-    @classmethod
-    def deserialize(cls, data: bytes, at: int) -> list[Any]:
-        found: list[Any] = []
-        read_kind, read_length = multiheader_struct.unpack_from, int_struct.unpack_from
-        read_zxid = _MZXID.unpack_from
+        read_kind, read_number, take = multiheader_struct.unpack_from, int_struct.unpack_from, cls.take
         while True:
             kind, is_done, _ = read_kind(data, at)
             at += multiheader_struct.size
             if is_done:
                 return found
+            number = read_number(data, at)[0]
+            at += int_struct.size
             if kind == GetData.type:
-                size = max(0, read_length(data, at)[0])
-                at += int_struct.size + size
-                found.append((size, read_zxid(data, at)[0]))
-                at += stat_struct.size
+                end = at + max(0, number)
+                found.append(take(data, at, end))
+                at = end + stat_struct.size
             else:
-                found.append(EXCEPTIONS[read_length(data, at)[0]]())
-                at += int_struct.size
+                found.append(EXCEPTIONS[number]())
+
+    @staticmethod
+    def take(data: bytes, at: int, end: int) -> Any:
+        """What is made of a node whose bytes stand from `at` to `end`, and its stat after them."""
+        return data[at:end], ZnodeStat._make(stat_struct.unpack_from(data, end))
+
+    @staticmethod
+    def made_of(data: bytes, stat: Any) -> Any:
+        """The same, of what a plain read brought."""
+        return data, stat
+
+    @staticmethod
+    def size_of(value: Any) -> int:
+        """How many bytes of data there were."""
+        return len(value[0])
+
+
+class MultiData(MultiRead):
+    """The same, and of each node only its data: no object for its stat."""
+
+    @staticmethod
+    def take(data: bytes, at: int, end: int) -> Any:
+        return data[at:end]
+
+    @staticmethod
+    def made_of(data: bytes, stat: Any) -> Any:
+        return data
+
+    @staticmethod
+    def size_of(value: Any) -> int:
+        return len(value)
+
+
+class MultiLook(MultiRead):
+    """The same, and of each node only `(bytes of data, mzxid)`, for whoever looks at all nodes again and again."""
+
+    @staticmethod
+    def take(data: bytes, at: int, end: int) -> Any:
+        return end - at, _MZXID.unpack_from(data, end)[0]
+
+    @staticmethod
+    def made_of(data: bytes, stat: Any) -> Any:
+        return len(data), stat.mzxid
+
+    @staticmethod
+    def size_of(value: Any) -> int:
+        size: int = value[0]
+        return size
