@@ -171,4 +171,4 @@ async def _events(following: Following, told: Told, turn: int) -> AsyncIterator[
 
 def _beat(mirrored: Mirrored) -> bytes:
     age_s = mirrored.age_s
-    return b": beat\n\n" if age_s is None else b": beat age_s=%.3f\n\n" % age_s
+    return b": beat age_s=unknown\n\n" if age_s is None else b": beat age_s=%.3f\n\n" % age_s

@@ -200,8 +200,8 @@ async def list_heads(request: Request) -> Response:
 
 def _list_headers(mirrored: Mirrored, pinned: Pinned, listing: Listing) -> RawHeaders:
     headers = [*source_headers(mirrored, pinned.position), _NO_CACHE]
-    if pinned.position is not None:
-        headers.append((b"ETag", etag_of(sha256(pinned.position.chain + b"%d" % pinned.load).digest())))
+    if pinned.position is not None and pinned.position != mirrored.recent.repaired:
+        headers.append((b"ETag", etag_of(pinned.position.chain)))
     return [*headers, (REMOVED, b"Unknown")] if listing.include_empty else headers
 
 

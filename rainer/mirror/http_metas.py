@@ -19,11 +19,15 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the feed: whole changesets, in journal order, up to a position."""
+    """A page of the feed: whole changesets, in journal order, up to a position.
+
+    `age_s` is how long ago a server that is a mirror itself was known to be current, None where it never was.
+    """
 
     records: list[PackedHead]
     position: Position
     more: bool
+    age_s: float | None = 0.0
 
 
 def page_of(answer: Answer) -> Page:
@@ -36,9 +40,10 @@ def page_of_members(answer: Answer, body: Mapping[str, Any]) -> Page:
     records = [head_of_meta(meta) for meta in array_of(answer, body, "changes")]
     try:
         position = Position(str(body["lineage"]), int(body["revision"]), bytes.fromhex(body["chain"]))
+        age_s = body.get("age_s", 0.0)
+        return Page(records, position, bool(body.get("more")), None if age_s is None else max(0.0, float(age_s)))
     except (KeyError, TypeError, ValueError) as e:
         raise foreign(answer, f"its position cannot be read: {e}") from None
-    return Page(records, position, bool(body.get("more")))
 
 
 def heads_of_list(answer: Answer) -> Iterator[PackedHead]:

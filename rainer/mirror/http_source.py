@@ -26,6 +26,7 @@ from rainer.mirror.http_questions import Questions
 from rainer.mirror.http_reporter import HttpReporter
 from rainer.mirror.http_wire import Silence, Stream, Wire
 from rainer.mirror.source import Sink
+from rainer.mirror.standing import STALE_AFTER_S
 from rainer.model import times
 from rainer.model.position import Position
 
@@ -204,10 +205,17 @@ class HttpSource:
             raise PositionGone(f"what the mirror holds is not what {self._address.base} goes on from")
         self._at = page.position
         if not page.more:
-            self._sink.confirm(page.position.revision, asked_ms)
-        self._tell("")
+            self._confirm(page.age_s, asked_ms)
         if has_news:
             self._tell()
+
+    def _confirm(self, age_s: float | None, asked_ms: int | None = None) -> None:
+        """The server had nothing newer than what was taken; a mirror knows that only as of when it was current."""
+        if age_s is not None and self._at is not None:
+            now_ms = times.now_ms() if asked_ms is None else asked_ms
+            self._sink.confirm(self._at.revision, now_ms - int(age_s * 1000))
+        is_old = age_s is None or age_s > STALE_AFTER_S
+        self._tell(f"{self._address.base} is a mirror, and not current itself" if is_old else "")
 
     def _follow_by_polls(self) -> None:
         while not self._ended.is_set() and time.monotonic() < self._polls_until and self._at is not None:
@@ -258,20 +266,29 @@ class _Following:
             source._take(page_of_members(answer, json.loads(event.data)))
         elif event.kind == "gone":
             raise from_dict(json.loads(event.data))
-        elif event.kind == "" and event.data == b"beat":
-            self._beat()
+        elif event.kind == "" and event.data.startswith(b"beat"):
+            self._beat(event.data)
         elif event.kind == "":
             # The server is there, and cannot look at its database: it beats on, and knows nothing of what it misses.
             self._is_troubled = True
             source._away(UnavailableError(f"{source._address.base} cannot tell what is new: {event.data.decode()}"))
 
-    def _beat(self) -> None:
+    def _beat(self, beat: bytes) -> None:
         if self._is_troubled:
             self._is_troubled = False  # a second beat without trouble between them is to be believed
             return
-        if self._source._at is not None:
-            self._source._sink.confirm(self._source._at.revision)
-            self._source._tell("")
+        self._source._confirm(_age_s(beat))
+
+
+def _age_s(beat: bytes) -> float | None:
+    """How old a mirror says that it is, in `beat age_s=0.25`; a journal's server says nothing and is not."""
+    _, _, told = beat.partition(b"age_s=")
+    if not told:
+        return 0.0
+    try:
+        return max(0.0, float(told))
+    except ValueError:
+        return None
 
 
 def _revision(position: Position | None) -> str:

@@ -76,6 +76,8 @@ class Recent:
         self._next = 0
         self._position: Position | None = None
         self._disrupted_at = -_DISRUPTION_S
+        self.repaired: Position | None = None
+        """The last position at which something else was held before: it does not stand for what is held now."""
 
     @property
     def position(self) -> Position | None:
@@ -95,6 +97,7 @@ class Recent:
         """What was told before was wrong, and is right from this position on: let all readers load anew."""
         with self._lock:
             self.loads += 1
+            self.repaired = position
             self._begin(position)
             # Who asks between two questions must not miss it; to load twice is harmless.
             self._disrupted_at = time.monotonic()
