@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rainer import api, testing
     from rainer.client import Client
     from rainer.journal import Journal
+    from rainer.mirror import Mirror
     from rainer.mirror.keeper import Keeper
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "InvalidError",
     "Journal",
     "Keeper",
+    "Mirror",
     "MissingExtra",
     "NotFoundError",
     "OutcomeUnknown",
@@ -55,7 +57,12 @@ __all__ = [
     "testing",
 ]
 
-_LATE = {"Client": "rainer.client", "Journal": "rainer.journal", "Keeper": "rainer.mirror.keeper"}
+_LATE = {
+    "Client": "rainer.client",
+    "Journal": "rainer.journal",
+    "Keeper": "rainer.mirror.keeper",
+    "Mirror": "rainer.mirror",
+}
 _PARTS = {"api", "testing"}
 
 

@@ -1,8 +1,11 @@
-"""For the tests of those who use Rainer: a journal in memory, and a server and client on it, all real code.
+"""For the tests of those who use Rainer: a journal in memory, a server, client and mirror on it, all real code.
 
 with rainer.testing.server() as server:
     client = server.client()
     client.commit("hey", b"1", version=1, author="test")
+    with server.mirror() as mirror:
+        client.commit("hey", b"2", version=2, author="test")
+        mirror.wait_for("hey", 2, timeout_s=5)
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any, Final
 
 from rainer.client import Client
 from rainer.errors import UnavailableError, missing_extra
+from rainer.mirror import Mirror
 
 try:
     import uvicorn
@@ -48,6 +52,10 @@ class TestServer:
     def client(self, namespace: str = "diary", **options: Any) -> Client:
         """A client of this server."""
         return Client(f"{self.url}/{namespace}", **options)
+
+    def mirror(self, namespace: str = "diary", **options: Any) -> Mirror:
+        """A mirror of one of its namespaces, for `with`; `options` are those of `Mirror.http`."""
+        return Mirror.http(f"{self.url}/{namespace}", **options)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "log": "log",
         "diff": "diff",
         "checkout": "checkout",
+        "watch": "watch",
     },
     "Change": {
         "edit": "edit",
@@ -107,6 +108,7 @@ def cli(ctx: click.Context) -> None:
     \b
     rainer list                     what there is
     rainer log KEY                  who changed it, when, why, and what
+    rainer watch                    every change, as it comes
     rainer edit KEY                 change it, see the difference, commit
     rainer serve                    a server of your own, on SQLite, in one command
 

@@ -26,7 +26,7 @@ class Sink(Protocol):
 
     @property
     def position(self) -> Position | None:
-        """What the mirror holds now, also of its snapshot on disk; None before the first load and where none is told."""
+        """What the mirror holds now, also from disk; None before the first load, and where none is told."""
         ...
 
     @property
