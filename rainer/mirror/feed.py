@@ -15,7 +15,7 @@ from rainer.mirror.heads import Held, Unread
 from rainer.mirror.held import HeldHeads
 from rainer.mirror.standing import Standing
 from rainer.model.names import shorten
-from rainer.model.packed import PackedHead
+from rainer.model.packed import Kind, PackedHead
 from rainer.model.position import Position
 
 log = logging.getLogger("rainer.mirror")
@@ -184,6 +184,10 @@ class Feed:
     def _stage(self, records: Sequence[PackedHead], repair: bool) -> _Staged:
         staged = _Staged(self._held)
         for head in records:
+            if repair and _is_forgotten(head):
+                staged.add(head.key, 0, None)
+                self._rejected.pop(head.key, None)
+                continue
             try:
                 version, removed = heads.check(head)
             except CorruptError as e:
@@ -259,6 +263,11 @@ class _Staged:
             self.gone[key] = version
         else:
             self.gone.pop(key, None)
+
+
+def _is_forgotten(head: PackedHead) -> bool:
+    """Whether it says that nobody ever committed the key, or an ancestor removed it: any version may follow."""
+    return head.kind is Kind.REMOVED and not head.version and not head.data
 
 
 def _lineage(position: Position | None) -> str | None:
