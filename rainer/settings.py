@@ -34,7 +34,7 @@ class Setting:
     """One row: what a setting is called everywhere, how its value is read and what it means.
 
     `default` is a value, or a function of the settings above it in the table. `part` says who uses it: "client",
-    "server" or "terminal". `aliases` are other programs' environment names that count after ours. A row with
+    "server", "mirror" or "terminal". `aliases` are other programs' environment names that count after ours. A row with
     `in_file` false is not taken from rainer.toml: a folder that one merely enters must not choose programs to run.
     """
 
@@ -108,6 +108,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("zookeeper_certificate", "server", PATH, None, "File of our own certificate for ZooKeeper"),
     Setting("zookeeper_key", "server", PATH, None, "File of that certificate's private key"),
     Setting("zookeeper_timeout_s", "server", SECONDS, 10.0, "Seconds until ZooKeeper gives up a silent session"),
+    Setting("namespaces", "mirror", TEXT, "diary", "Namespaces that `rainer mirror` serves, as a,b"),
     Setting("editor", "terminal", TEXT, "vi", "Editor for `rainer edit`", ("VISUAL", "EDITOR"), in_file=False),
     Setting("pager", "terminal", TEXT, "less -FRX", "Pager for long output; `cat` for none", ("PAGER",), in_file=False),
     Setting("state_dir", "terminal", PATH, _user_folder("state"), "Folder for the files that `rainer edit` opens"),
@@ -148,6 +149,7 @@ class Settings:
     zookeeper_certificate: Path | None
     zookeeper_key: Path | None
     zookeeper_timeout_s: float
+    namespaces: str
     editor: str
     pager: str
     state_dir: Path

@@ -42,6 +42,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
     "Administer": {
         "serve": "serve",
         "publish": "publish",
+        "mirror": "mirror",
         "status": "status",
         "namespace": "namespace",
         "db": "db",

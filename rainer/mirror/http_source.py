@@ -174,6 +174,7 @@ class HttpSource:
             )
         self._at = position
         self._tell("")
+        self._tell()
 
     def _follow_ancestor(self, answer: Answer) -> None:
         """Ask for the list again and again, until it is a Rainer server that answers."""

@@ -14,6 +14,7 @@ from rainer.model import times
 from rainer.model.mirror_report import newest
 from rainer.model.published import Report
 from rainer.service.mirrors import MirrorReports
+from rainer.service.publishing import PublishOptions
 
 
 class Lag(NamedTuple):
@@ -47,6 +48,8 @@ class Tree(Protocol):
 
     def read(self, namespaces: Iterable[str]) -> list[Report]: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class MirrorList:
@@ -69,11 +72,25 @@ class MirrorList:
                 missing = str(e)
         return newest(iter(found)), missing
 
+    def close(self) -> None:
+        """Let go of ZooKeeper."""
+        if self.tree is not None:
+            self.tree.close()
+
     def judged(self, reports: list[Report]) -> list[Listed]:
         """How far each is behind; waits for the database."""
         told = standings(self.journal.engine, [(r.namespace, r.revision) for r in reports if r.lineage])
         now_ms = time.time_ns() // 1_000_000
         return [Listed(r, lag_of(r, told, now_ms)) for r in reports]
+
+
+def reports_in_tree(options: PublishOptions | None) -> Tree | None:
+    """Where mirrors of the trees that are published report; None where nothing is published."""
+    if options is None:
+        return None
+    from rainer.service.tree_reports import TreeReports
+
+    return TreeReports(options.zookeeper, options.path)
 
 
 def lag_of(report: Report, told: Standings, now_ms: int) -> Lag:

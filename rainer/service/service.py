@@ -21,7 +21,7 @@ from rainer.model import names
 from rainer.model.commit import Draft
 from rainer.service.commit_log import CommitLog
 from rainer.service.figures import Figures
-from rainer.service.mirror_list import Listed, MirrorList
+from rainer.service.mirror_list import Listed, MirrorList, reports_in_tree
 from rainer.service.mirrors import MirrorReports
 from rainer.service.publishing import Publishing, PublishOptions
 
@@ -82,7 +82,7 @@ class Service:
         self.figures = Figures(self.options.metrics_directory)
         self.commit_log = CommitLog(self.options.log_format, {})
         self.reports = MirrorReports(self.options.metrics_directory)
-        self.mirrors = MirrorList(self.journal, self.reports)
+        self.mirrors = MirrorList(self.journal, self.reports, reports_in_tree(self.options.publishing))
         self.publishing = Publishing(self.options.publishing)
 
     @property
@@ -179,6 +179,7 @@ class Service:
         if live is not None:
             await live.close()
         await self.publishing.close()
+        await asyncio.to_thread(self.mirrors.close)
         for threads in (self._parsing, self._asking):
             threads.shutdown(wait=False, cancel_futures=True)
         if self.options.owns_journal:

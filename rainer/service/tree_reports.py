@@ -28,7 +28,7 @@ class TreeReports:
         self._options, self._path = options, path.rstrip("/")
         self._lock = threading.Lock()
         self._zookeeper: ZooKeeper | None = None
-        self._is_closed = False
+        self._closed = threading.Event()
         self._found: list[Report] = []
         self._read_at = 0.0
 
@@ -41,9 +41,9 @@ class TreeReports:
             return list(self._found)
 
     def close(self) -> None:
-        """End the connection."""
-        with self._lock:
-            zookeeper, self._zookeeper, self._is_closed = self._zookeeper, None, True
+        """End the connection, whoever waits on it."""
+        self._closed.set()
+        zookeeper = self._zookeeper
         if zookeeper is not None:
             zookeeper.close()
 
@@ -57,11 +57,13 @@ class TreeReports:
         return found
 
     def _connected(self) -> ZooKeeper:
-        if self._is_closed:
+        if self._closed.is_set():
             raise UnavailableError("the server is shutting down", hint="try another server")
         if self._zookeeper is None:
             self._zookeeper = ZooKeeper(self._options)
             self._zookeeper.start_later().wait(_FIRST_CONNECTION_S)
+            if self._closed.is_set():
+                self._zookeeper.close()
         if not self._zookeeper.is_connected:
             raise UnavailableError(f"ZooKeeper at {self._options.hosts} cannot be reached", hint="is it running?")
         return self._zookeeper
