@@ -65,6 +65,7 @@ class ZooKeeperSource:
         self._absent_since: float | None = time.monotonic()
         self._is_absence_said = False
         self._was_empty = False
+        self._is_head_watched = False
         self._look_at = 0.0
         self._vouched_at = 0.0
         self._error = ""
@@ -106,6 +107,7 @@ class ZooKeeperSource:
     # From kazoo's threads
 
     def _connection_changed(self, state: str) -> None:
+        self._is_head_watched = False
         if state == "connected":
             self._reporter.reconnected()
         self._log.doubt()
@@ -192,13 +194,27 @@ class ZooKeeperSource:
                 f"{self._tree.root} has no head any more; what was read of it is kept",
                 hint="was ZooKeeper's data lost? Its publisher makes the tree anew",
             )
+        self._watch_head()
+        if self._zk.exists(self._tree.log) is not None:
+            # An ancestor's tree has none: its publisher is filling it, and until the head is there, all may be halves.
+            raise UnavailableError(
+                f"{self._tree.root} is being published, and not yet complete", hint="does its publisher run?"
+            )
         there = self._zk.exists(self._tree.data)
         # Empty, it may be the first moment of a tree whose head is to come.
         if there is None or (there.children == 0 and not self._was_empty):
             self._was_empty = there is not None
             raise NotFoundError(f"nothing is published at {self._tree.root} yet", hint="is the path right?")
-        self._zk.watch_data(self._tree.head, self._log.doubt)
         self._is_ancestors = self._ancestor.follow()
+
+    def _watch_head(self) -> None:
+        if not self._is_head_watched:
+            self._is_head_watched = True
+            self._zk.watch_data(self._tree.head, self._head_came)
+
+    def _head_came(self) -> None:
+        self._is_head_watched = False
+        self._log.doubt()
 
     def _look(self) -> None:
         asked = time.monotonic()
