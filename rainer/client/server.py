@@ -63,9 +63,13 @@ class ServerCalls:
         id, namespace, host, pid, via (zookeeper or http), lineage, revision, lag_revisions, lag_s (seconds; None where
         a lag cannot be told), state, rejected (key to reason), error, and time, when it said so.
         """
-        path = with_query("/-/mirrors", {"namespace": namespace})
-        answer = self._reader.ask(path, "the list of mirrors")
-        return array_of(answer, json_object(answer), "mirrors")
+        return self.mirrors_and_missing(namespace)[0]
+
+    def mirrors_and_missing(self, namespace: str | None = None) -> tuple[list[dict[str, Any]], str]:
+        """The same, and why those in ZooKeeper are missing, where the server cannot reach it; else the empty text."""
+        answer = self._reader.ask(with_query("/-/mirrors", {"namespace": namespace}), "the list of mirrors")
+        body = json_object(answer)
+        return array_of(answer, body, "mirrors"), str(body.get("missing") or "")
 
     def report_mirror(self, report: Report) -> None:
         """Tell the server what a mirror holds; to be repeated, for it is forgotten after ten seconds of silence."""

@@ -121,10 +121,8 @@ class _Shown:
             out.line(" " * 8, "  ", named, "  ", ("removed", "quiet"))
             return
         words = ": ".join(filter(None, ["removed" if removed else "", records.first_line(commit.comment)]))
-        version = (str(commit.version).rjust(4), "version")
-        out.line(
-            (local(commit.mtime)[15:23], "quiet"), "  ", named, version, "  ", commit.author, "  ", (words, "quiet")
-        )
+        time, version = local(commit.mtime).split()[2], str(commit.version).rjust(4)
+        out.line((time, "quiet"), "  ", named, (version, "version"), "  ", commit.author, "  ", (words, "quiet"))
 
     def _difference(self, key: str, old: Commit | None, new: Commit | None) -> None:
         before, after = (0 if c is None else c.version for c in (old, new))
