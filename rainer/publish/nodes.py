@@ -34,6 +34,11 @@ class KnownNodes:
         self.large.clear()
         self.is_complete = False
 
+    def doubt_absences(self) -> None:
+        """Somebody else has written: what was absent may be there. (What was there is checked by its version.)"""
+        self.is_complete = False
+        self._versions = {key: version for key, version in self._versions.items() if version != ABSENT}
+
     def present(self) -> list[str]:
         """The keys known to have a data node."""
         return [key for key, version in self._versions.items() if version != ABSENT]

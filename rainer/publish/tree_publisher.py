@@ -169,6 +169,7 @@ class TreePublisher:
         elif self._position is not None and not self._is_at_feed(self._position):
             self._catch_up()
         elif self._position is not None:
+            self._check_ahead(self._position)
             self._standby.owed = None
             if now - self._feed.confirmed_at < _CURRENT_S:
                 self._beating.beat(now, self._position.revision, is_guest=self._is_guest)
@@ -231,6 +232,12 @@ class TreePublisher:
     def _is_at_feed(self, at: Position) -> bool:
         state = self._feed.state
         return state is not None and at.lineage == state.lineage and at.revision >= state.revision
+
+    def _check_ahead(self, at: Position) -> None:
+        """A tree may be ahead of what is known of the journal, but not of the journal."""
+        state = self._feed.state
+        if state is not None and at.revision > state.revision and not self._is_held(at):
+            raise ConflictError(f"the journal no longer holds {at}")
 
     def _is_held(self, at: Position) -> bool:
         """Whether the journal is the one that the tree was published from."""

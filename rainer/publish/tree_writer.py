@@ -73,6 +73,8 @@ class TreeWriter:
         if (stat.czxid, stat.created_ms) != self._birth:
             self.nodes.clear()
             self._birth = (stat.czxid, stat.created_ms)
+        elif stat.mzxid != self.head_zxid:
+            self.nodes.doubt_absences()
         try:
             self.head = Head.from_bytes(data)
         except CorruptError as e:
@@ -170,7 +172,8 @@ class TreeWriter:
         self.zk.write([Set(self.tree.log, b"", self._fence_sent), first])
         stat = self.zk.exists(self.tree.head)
         if stat is not None:
-            self._birth = (stat.czxid, stat.created_ms)  # what is known of the nodes stays true
+            # What is known of the nodes stays true.
+            self._birth, self.head_zxid = (stat.czxid, stat.created_ms), stat.mzxid
         self.load()
 
     def _land(self) -> None:
