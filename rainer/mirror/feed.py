@@ -80,6 +80,7 @@ class Feed:
             self._rejected = {}
             for key, why in bad.items():
                 self._reject(key, why)
+            self._standing.error = None
             self._stand_at(position)
             self._tell(steps)
             return True

@@ -66,7 +66,7 @@ class Sink(Protocol):
         ...
 
     def away(self, error: RainerError | None) -> None:
-        """The source cannot be reached, and why; it goes on trying. The next `confirm` ends that."""
+        """The source cannot be reached, and why; it goes on trying. The next `replace` or `confirm` ends that."""
         ...
 
 
