@@ -134,11 +134,16 @@ class Recorder:
         self._held: dict[str, Value] = {}
         self._last: tuple[Position | None, frozenset[str]] | None = None
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._ended = False
+        self._nudged = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"recorder-{name}", daemon=True)
 
-    def look(self, *_change: Any) -> None:
-        """Look once; may be called from anywhere, also as the mirror's callback."""
+    def nudge(self, *_change: Any) -> None:
+        """Look soon: the mirror's callback."""
+        self._nudged.set()
+
+    def look(self) -> None:
+        """Look once; may be called from anywhere."""
         with self._lock:
             position, found, rejected = look(self._mirror)
             self.looks += 1
@@ -155,13 +160,16 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
+        self._ended = True
+        self._nudged.set()
         self._thread.join()
         if kind is None:
             self.look()
 
     def _run(self) -> None:
-        while not self._ended.wait(_PAUSE_S):
+        while not self._ended:
+            self._nudged.wait(_PAUSE_S)
+            self._nudged.clear()
             try:
                 self.look()
             except Exception as e:  # a mirror that cannot be read has failed, and the checker says so

@@ -13,6 +13,7 @@ from rainer.model.commit import Draft, draft
 
 _CHANGESET_MAX: Final = 20
 _REMOVED: Final = 0.15
+_REST_S: Final = 0.005
 
 
 class Commits:
@@ -47,6 +48,15 @@ class Commits:
         """The same payload in the next version of all keys, as one changeset."""
         self.make([self._draft(key, payload) for key in (keys or list(self._versions))])
 
+    def change_each(self, count: int) -> Iterator[None]:
+        """Each of so many keys anew, in random order, a changeset of some of them a turn; then no more."""
+        keys = self._chance.sample(sorted(self._versions), count)
+        while keys:
+            size = min(len(keys), self._chance.randint(1, _CHANGESET_MAX // 2))
+            some, keys = keys[:size], keys[size:]
+            self.make([self._draft(key, self._payload()) for key in some])
+            yield
+
     def make(self, drafts: Sequence[Draft]) -> None:
         """Commit a changeset."""
         for commit in self._journal.append_many(drafts):
@@ -61,16 +71,22 @@ class Commits:
             return None
         return self._chance.randbytes(self._chance.choice((0, 1, 20, 200, 2000)))
 
+    def _endless(self) -> Iterator[None]:
+        while True:
+            self.some(5)
+            yield
+
     @contextmanager
-    def running(self, at_once: int = 5) -> Iterator[None]:
-        """Commit from a thread, without end, while the block runs."""
+    def running(self, changes: Iterator[None] | None = None) -> Iterator[None]:
+        """Commit from a thread while the block runs: without end, or these changes, all of them before this returns."""
         ended = threading.Event()
         errors: list[BaseException] = []
 
         def run() -> None:
             try:
-                while not ended.wait(0.005):
-                    self.some(at_once)
+                for _ in changes or self._endless():
+                    if ended.wait(_REST_S if changes is None else 10 * _REST_S) and changes is None:
+                        return
             except BaseException as e:
                 errors.append(e)
 
