@@ -52,6 +52,7 @@ class HttpReporter:
         self._error = ""
         self._news, self._end = threading.Event(), threading.Event()
         self._is_known = False
+        self._told: list[dict[str, Any]] = []
         self._thread = threading.Thread(target=self._run, name="rainer-mirror-reports", daemon=True)
 
     def start(self) -> None:
@@ -80,30 +81,39 @@ class HttpReporter:
         self._client.close()
 
     def _run(self) -> None:
-        wait_s = 0.0
         while not self._end.is_set():
-            self._news.wait(wait_s)
-            if self._end.is_set():
-                break
-            self._news.clear()
             begun = time.monotonic()
-            wait_s = self._tell()
-            self._end.wait(max(0.0, begun + _LEAST_S - time.monotonic()))
+            is_heard = self._tell()
+            self._end.wait(max(0.0, begun + (_LEAST_S if is_heard else _REFUSED_S) - time.monotonic()))
+            self._wait_for_news(begun + _MOST_S)
         if self._is_known:
             with contextlib.suppress(RainerError):
                 self._client.forget_mirror(self._id)
 
-    def _tell(self) -> float:
-        """Report; how long to wait for the next one at most, in seconds."""
+    def _wait_for_news(self, until: float) -> None:
+        """Of our own, or of those that follow us, which nobody tells: so they are looked at every second."""
+        while (left_s := until - time.monotonic()) > 0 and not self._end.is_set():
+            look_s = left_s if self._followers is None else min(left_s, _LEAST_S)
+            if self._news.wait(look_s) or (self._followers is not None and self._essence() != self._told):
+                break
+        self._news.clear()
+
+    def _essence(self) -> list[dict[str, Any]]:
+        """What our followers say, but for when they said it."""
+        return [one | {"time_ms": 0} for one in (self._followers() if self._followers is not None else ())]
+
+    def _tell(self) -> bool:
+        """Report; False if the server takes no reports."""
+        self._told = self._essence()
         try:
             self._client.report_mirror(self._report())
             self._is_known = True
         except (DeniedError, InvalidError, NotFoundError) as e:  # an ancestor's server, or an older one
             log.info("%s takes no reports of mirrors: %s", self._client.url, e)
-            return _REFUSED_S
+            return False
         except RainerError as e:
             log.debug("%s was not told: %s", self._client.url, e)
-        return _MOST_S
+        return True
 
     def _report(self) -> Report:
         position = self._sink.position
