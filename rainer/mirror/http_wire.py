@@ -79,7 +79,7 @@ class Wire:
         except requests.exceptions.RequestException as e:
             raise UnavailableError(f"{self._root} cannot be reached: {_reason(e)}") from e
         try:
-            yield Stream(response, url, silence_s)
+            yield Stream(response, self._root, silence_s)
         finally:
             response.close()
 
@@ -149,8 +149,10 @@ class Stream:
                 yield piece
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError) as e:
             raise Silence(f"{self._url} was silent for {self._silence_s:g} s") from e
+        except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError) as e:
+            raise UnavailableError(f"{self._url} closed the connection in the middle of its answer") from e
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as e:
-            raise UnavailableError(f"{self._url}: the stream broke off: {_reason(e)}") from e
+            raise UnavailableError(f"the answer of {self._url} broke off: {_reason(e)}") from e
 
 
 def _shut(sock: socket.socket) -> None:
