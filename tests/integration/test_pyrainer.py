@@ -17,6 +17,7 @@ import pytest
 
 from rainer.client import Client
 from tests.integration.clients import client_of_a_new_namespace
+from tests.integration.mirroring import follow, wait_for_head
 from tests.integration.pyrainer_process import Done, Pyrainer
 from tests.plugins.servers import required_services
 from tests.services.rainer import RainerServer
@@ -286,3 +287,17 @@ def test_it_is_the_original(pyrainer: Pyrainer) -> None:
     version, files = done.out.split()
     assert version == "0.26"
     assert int(files) >= 6
+
+
+def test_the_library_reads_a_mirror_server(pyrainer_folder: Path, served: RainerServer, tmp_path: Path) -> None:
+    with Client(f"{served.url}/diary", author="me") as client, follow(served) as mirror:
+        first = client.commit("mirrored", b"\xff\x00", version=1, comment="why")
+        wait_for_head(mirror, "mirrored", 1)
+        pyrainer = Pyrainer(pyrainer_folder, f"{mirror.url}/diary", tmp_path)
+        assert pyrainer.answer("client.list()['mirrored']") == first.meta()
+        assert pyrainer.answer("list(client.list_full()['mirrored'].value)") == [255, 0]
+        assert pyrainer.answer("list(client.get_value('mirrored'))") == [255, 0]
+        assert pyrainer.answer("client.get_commit('mirrored').version") == 1
+        refused = pyrainer.python("client.post_commit({'key': 'k', 'version': 1, 'author': 'me', 'comment': ''}, b'')")
+        assert refused.code != 0
+        mirror.stop()
