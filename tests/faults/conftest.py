@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,14 @@ def serve(show_log: Callable[[ProcessService], None]) -> Iterator[Serve]:
             return stack.enter_context(server)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether nothing but these tests was asked for, as `make faults` does: then there is time for every case."""
+    here = Path(__file__).parent
+    asked = [(pytestconfig.invocation_params.dir / argument.split("::")[0]).resolve() for argument in pytestconfig.args]
+    return all(path.is_relative_to(here) for path in asked)
 
 
 @pytest.hookimpl(wrapper=True)

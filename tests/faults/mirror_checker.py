@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rainer.model.position import Position
-from tests.faults.mirror_history import Entry, Observation, Recorder, Shown, Truth, Value, look
+from tests.faults.mirror_history import Entry, Observation, Recorder, Shown, Truth, Value, look, values
 from tests.services.waiting import wait_until
 
 
@@ -75,14 +75,17 @@ def wait_for_equality(mirror: Shown, truth: Truth, within_s: float) -> None:
     end = truth.position(truth.revision)
 
     def equal() -> bool:
+        if mirror.position != end:
+            return False
         position, found, _ = look(mirror)
-        return position == end and found == wanted
+        return position == end and values(found) == wanted
 
-    wait_until(equal, within_s, lambda: f"the mirror at {end.revision}: {_told(look(mirror), wanted)}")
+    wait_until(equal, within_s, lambda: f"the mirror at {end.revision}: {_told(mirror, wanted)}")
 
 
-def _told(found: tuple[Position | None, dict[str, Value], frozenset[str]], wanted: dict[str, Value]) -> str:
-    position, heads, rejected = found
+def _told(mirror: Shown, wanted: dict[str, Value]) -> str:
+    position, found, rejected = look(mirror)
+    heads = values(found)
     wrong = sorted(key for key in heads.keys() | wanted.keys() if heads.get(key) != wanted.get(key))
     pairs = {key: (heads.get(key), wanted.get(key)) for key in wrong[:5]}
     revision = None if position is None else position.revision

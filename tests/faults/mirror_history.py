@@ -81,8 +81,8 @@ class Truth:
         return Position(self.lineage, revision, self.chains[revision])
 
 
-def read_truth(opened: Journal, namespace: str = "diary") -> Truth:
-    """Read a namespace's history past the journal's own reading code."""
+def read_truth(opened: Journal, namespace: str = "diary", known: Truth | None = None) -> Truth:
+    """Read a namespace's history past the journal's own reading code, what comes after what is `known` of it."""
     columns = (
         commits.c.revision, commits.c.changeset, commits.c.key, commits.c.version, commits.c.is_empty,
         commits.c.payload, commits.c.hash, namespaces.c.name,
@@ -90,8 +90,11 @@ def read_truth(opened: Journal, namespace: str = "diary") -> Truth:
     query = sa.select(*columns).join(namespaces, namespaces.c.id == commits.c.namespace_id)
     with opened.engine.connect() as connection:
         lineage = str(connection.execute(sa.select(journal.c.lineage)).scalar_one())
-        rows = connection.execute(query.order_by(commits.c.revision)).all()
-    entries, chains = [], {0: bytes(32)}
+        if known is None or known.lineage != lineage:
+            known = Truth(lineage, (), {0: bytes(32)})
+        query = query.where(commits.c.revision > known.revision).order_by(commits.c.revision)
+        rows = connection.execute(query).all()
+    entries, chains = list(known.entries), dict(known.chains)
     for revision, changeset, key, version, is_empty, payload, chain, name in rows:
         chains[revision] = bytes(chain)
         if name == namespace:
@@ -109,14 +112,18 @@ class Shown(Protocol):
     def items(self) -> Iterable[tuple[str, Any]]: ...
 
 
-def look(mirror: Shown) -> tuple[Position | None, dict[str, Value], frozenset[str]]:
-    """All that a mirror shows at one moment: what was read while its position stood still."""
+def look(mirror: Shown) -> tuple[Position | None, dict[str, Any], frozenset[str]]:
+    """Position, commits and rejected keys of one moment: what was read while the position stood still."""
     while True:
         before = mirror.position
-        found = {key: Value.of(commit.version, commit.payload) for key, commit in mirror.items()}
+        found = dict(mirror.items())
         rejected = frozenset(mirror.rejected)
         if mirror.position == before:
             return before, found, rejected
+
+
+def values(commits_by_key: Mapping[str, Any]) -> dict[str, Value]:
+    return {key: Value.of(commit.version, commit.payload) for key, commit in commits_by_key.items()}
 
 
 class Recorder:
@@ -131,7 +138,7 @@ class Recorder:
         self.looks = 0
         self.failures: list[BaseException] = []
         self._mirror = mirror
-        self._held: dict[str, Value] = {}
+        self._held: dict[str, Any] = {}
         self._last: tuple[Position | None, frozenset[str]] | None = None
         self._lock = threading.Lock()
         self._ended = False
@@ -147,7 +154,8 @@ class Recorder:
         with self._lock:
             position, found, rejected = look(self._mirror)
             self.looks += 1
-            changed = dict(_difference(self._held, found))
+            # What did not change is the same object, so that a look at many keys costs little.
+            changed = {} if found == self._held else dict(_difference(self._held, found))
             if changed or self._last != (position, rejected):
                 self.observations.append(Observation(time.monotonic(), position, changed, rejected))
             self._held, self._last = found, (position, rejected)
@@ -177,9 +185,9 @@ class Recorder:
                 return
 
 
-def _difference(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[tuple[str, Value | None]]:
-    for key, value in after.items():
-        if before.get(key) != value:
-            yield key, value
+def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Value | None]]:
+    for key, commit in after.items():
+        if before.get(key) is not commit:
+            yield key, Value.of(commit.version, commit.payload)
     for key in before.keys() - after.keys():
         yield key, None

@@ -14,7 +14,7 @@ from rainer.mirror.mirror import Mirror
 from rainer.publish import Publisher
 from rainer.zk import ZooKeeperOptions
 from tests.faults.mirror_checker import assert_kept, wait_for_equality
-from tests.faults.mirror_history import Recorder, Truth, look, read_truth
+from tests.faults.mirror_history import Recorder, Truth, read_truth
 from tests.faults.mirror_load import Commits
 from tests.services.waiting import wait_until
 
@@ -35,6 +35,7 @@ class Rig:
         self._watching = ExitStack()
         self.journal = self._stack.enter_context(Journal(database))
         self.commits = Commits(self.journal, seed)
+        self._truth: Truth | None = None
         self.recorders: list[Recorder] = []
         self.earlier: list[Truth] = []  # lives of the journal that are over
 
@@ -93,7 +94,9 @@ class Rig:
 
     @property
     def truth(self) -> Truth:
-        return read_truth(self.journal)
+        """The journal as it is now; only what is new of it is read."""
+        self._truth = read_truth(self.journal, known=self._truth)
+        return self._truth
 
     def level(self, *mirrors: Mirror, within_s: float = _PATIENCE_S) -> None:
         """Wait until these mirrors are where the journal is; nobody may be committing."""
@@ -128,7 +131,7 @@ def pass_time(seconds: float) -> None:
 
 
 def at(mirror: Mirror) -> int:
-    position = look(mirror)[0]
+    position = mirror.position
     return -1 if position is None else position.revision
 
 
