@@ -95,10 +95,13 @@ class Feed:
             except CorruptError as e:
                 bad[head.key] = str(e)
                 continue
+            bad.pop(head.key, None)
             if removed:
                 gone[head.key] = version
+                taken.pop(head.key, None)
             else:
                 taken[head.key] = (head.data, version, head.revision)
+                gone.pop(head.key, None)
         return taken, gone, bad
 
     def _is_older(self, position: Position | None) -> bool:

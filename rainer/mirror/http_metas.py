@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from binascii import a2b_base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rainer.client.answers import array_of, json_object
 from rainer.client.refusals import foreign
@@ -14,6 +15,8 @@ from rainer.client.transport import Answer
 from rainer.model.packed import Kind, PackedHead
 from rainer.model.position import Position
 
+_decode = json.JSONDecoder().raw_decode
+_BLANK: Final = re.compile(r"[ \t\r\n]*")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -47,9 +50,39 @@ def page_of_members(answer: Answer, body: Mapping[str, Any]) -> Page:
 
 
 def heads_of_list(answer: Answer) -> Iterator[PackedHead]:
-    """The heads of a list, removed ones included."""
-    for key, meta in json_object(answer).items():
-        yield head_of_meta(meta, key)
+    """The heads of a list, removed ones included, one after the other: a list may be large. InvalidError in the end."""
+    try:
+        for key, meta in _members(answer.body.decode()):
+            yield head_of_meta(meta, key)
+    except (ValueError, IndexError, RecursionError) as e:
+        raise foreign(answer, f"its body is not a JSON object ({e})") from None
+
+
+def _members(text: str) -> Iterator[tuple[str, Any]]:
+    """The members of a JSON object, of which never more than one is in memory; ValueError, IndexError."""
+    at = _blank(text, 0)
+    if text[at] != "{":
+        raise ValueError("it does not begin with a brace")
+    at = _blank(text, at + 1)
+    while text[at] != "}":
+        key, at = _decode(text, at)
+        at = _blank(text, at)
+        if not isinstance(key, str) or text[at] != ":":
+            raise ValueError(f"no member at character {at}")
+        value, at = _decode(text, _blank(text, at + 1))
+        yield key, value
+        at = _blank(text, at)
+        if text[at] == ",":
+            at = _blank(text, at + 1)
+        elif text[at] != "}":
+            raise ValueError(f"neither a comma nor a brace at character {at}")
+    if _blank(text, at + 1) != len(text):
+        raise ValueError(f"something follows at character {at + 1}")
+
+
+def _blank(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    return at if found is None else found.end()
 
 
 def head_of_meta(meta: Any, key: str = "") -> PackedHead:

@@ -6,8 +6,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ from rainer.mirror.http_wire import Silence, Stream, Wire
 from rainer.mirror.source import Sink
 from rainer.mirror.standing import STALE_AFTER_S
 from rainer.model import times
+from rainer.model.packed import PackedHead
 from rainer.model.position import Position
 
 log = logging.getLogger("rainer.mirror")
@@ -46,13 +48,15 @@ _PAUSES: Final = Retries(times=0, pause_s=0.05, pause_max_s=2.0)
 class HttpOptions:
     """`session` as the Client's; `poll_s` is how often an ancestor's server, which has no feed, is asked.
 
-    `followers` tells the reports of those who follow this mirror; `silence_s` is when a stream is taken for dead.
+    With `reports` off the server does not list this mirror, and nobody waits for it. `followers` tells the reports of
+    those who follow this mirror; `silence_s` is when a stream is taken for dead.
     """
 
     session: requests.Session | Callable[[], requests.Session] | None = None
     connect_timeout_s: float = 3.0
     poll_s: float = 2.0
     silence_s: float = SILENCE_S
+    reports: bool = True
     followers: Callable[[], Sequence[dict[str, Any]]] | None = None
 
     def __post_init__(self) -> None:
@@ -80,8 +84,10 @@ class HttpSource:
     def start(self, sink: Sink) -> None:
         self._sink = sink
         self._at = sink.position
-        self._reporter = HttpReporter(_with_login(self._address), sink, self._options.followers, self._options.session)
-        self._reporter.start()
+        options = self._options
+        if options.reports:
+            self._reporter = HttpReporter(_with_login(self._address), sink, options.followers, options.session)
+            self._reporter.start()
         name = f"rainer-mirror-{self._address.namespace}-http"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -155,17 +161,15 @@ class HttpSource:
         revision, lineage = revision_of(answer), answer.headers.get("x-rainer-lineage")
         if revision is None or lineage is None:
             raise foreign(answer, "it tells no position")
-        heads = {head.key: head for head in heads_of_list(answer)}
         # The list tells half of its chain, and the feed the whole of it, with whatever has come meanwhile.
         page = self._questions.page(revision, lineage, None)
         told = answer.headers.get("etag", "").removeprefix("W/").strip('"')
         if page.position.revision == revision and told and not page.position.chain.hex().startswith(told):
             raise PositionGone(f"{self._address.base} was replaced while it was read")
-        heads |= {head.key: head for head in page.records}
-        self._replace(heads.values(), page.position)
+        self._replace(chain(heads_of_list(answer), page.records), page.position)
         return page.position
 
-    def _replace(self, heads: Any, position: Position | None) -> None:
+    def _replace(self, heads: Iterable[PackedHead], position: Position | None) -> None:
         if not self._sink.replace(heads, position):
             held = self._sink.position
             raise UnavailableError(
@@ -181,7 +185,7 @@ class HttpSource:
         while not self._ended.is_set() and is_ancestor(answer):
             asked_ms = times.now_ms()
             if answer.status == 200:
-                self._replace(list(heads_of_list(answer)), None)
+                self._replace(heads_of_list(answer), None)
             self._sink.confirm(None, asked_ms)
             tag = answer.headers.get("etag")
             self._ended.wait(self._options.poll_s)

@@ -35,7 +35,8 @@ class Sink(Protocol):
         ...
 
     def replace(self, heads: Iterable[PackedHead], position: Position | None) -> bool:
-        """Take a whole, consistent state; what differs becomes changes. Removed keys need not be among the heads.
+        """Take a whole, consistent state; what differs becomes changes. Removed keys need not be among the heads; of a
+        key that comes twice the later head counts.
 
         False, and nothing taken, where `position` is older than the one held of the same lineage: let the server catch
         up (sync) and read again. Another lineage is taken, and said in the log. Without a position (an ancestor's)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,14 @@ from hypothesis import strategies as st
 
 from rainer.client.transport import Answer
 from rainer.errors import InvalidError
+from rainer.mirror import http_metas
 from rainer.mirror.events import Event, events
 from rainer.mirror.heads import head_of
 from rainer.mirror.http_metas import head_of_meta, heads_of_list, page_of
 from rainer.model.commit import Commit
 from rainer.model.packed import Kind, PackedHead
 from rainer.model.serialization import to_bytes
-from tests.mirrors import commit, head
+from tests.mirrors import commit
 
 STREAM = (
     b"event: changes\nid: 7\ndata: {1}\n\n: beat\n\nevent: gone\r\ndata: a\r\ndata:b\r\n\r\n"
@@ -81,4 +83,21 @@ def test_a_page_and_a_list_are_read() -> None:
     page = page_of(answer(b'{"changes": [null], "lineage": "a", "revision": 1, "chain": "00", "more": true}'))
     assert (len(page.records), page.position.revision, page.more) == (1, 1, True)
     assert [h.key for h in heads_of_list(answer(b'{"a": null, "b": {}}'))] == ["a", "b"]
-    assert head("a", 1).key == "a"
+
+
+@given(st.dictionaries(st.text(max_size=5), st.none() | st.lists(st.integers())), st.sampled_from([None, 1]))
+def test_a_list_is_read_member_by_member_as_json_is(found: dict[str, object], indent: int | None) -> None:
+    body = json.dumps(found, indent=indent).encode() + b"\r\n"
+    assert list(http_metas._members(body.decode())) == list(found.items())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b" ", b"[]", b"{", b"{}x", b'{"a"', b'{"a":', b'{"a":1', b'{"a":1,', b'{"a":1 "b":2}', b'{1:2}',
+        b'{"a":1}}', b"\xff", b"[" * 100_000, b'{"a":' + b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_a_list_that_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidError, match="not a JSON object"):
+        list(heads_of_list(answer(body)))
