@@ -92,9 +92,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("queue_bytes_max", "server", BYTES, limits.QUEUE_BYTES_MAX, "Payload bytes that may wait before 503"),
     Setting("head_memory_bytes", "server", BYTES, limits.HEAD_MEMORY_BYTES, "Memory for answers of head reads"),
     Setting("body_timeout_s", "server", SECONDS, limits.BODY_TIMEOUT_S, "Seconds in which a request must arrive"),
-    Setting(
-        "zookeeper", "server", TEXT, None, "ZooKeeper to publish to, as zk1:2181,zk2:2181/chroot; none publishes not"
-    ),
+    Setting("zookeeper", "server", TEXT, None, "ZooKeeper, as zk1:2181,zk2:2181/chroot; none: nothing is published"),
     Setting("zookeeper_path", "server", TEXT, "/rainer", "Node that holds the namespaces' trees"),
     Setting("zookeeper_user", "server", TEXT, None, "User for ZooKeeper's digest authentication"),
     Setting("zookeeper_password", "server", TEXT, None, "That user's password", secret=True),

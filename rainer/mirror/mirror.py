@@ -61,7 +61,8 @@ class Mirror(HeldHeads):
         """A mirror of the namespace at the end of `url`, such as `http://localhost:8080/diary`.
 
         Options: `session`, as the Client's; `connect_timeout_s`; `poll_s`, how often a server that has no feed (an
-        ancestor's) is asked. Raises InvalidError for a URL that cannot be one; connects only when started.
+        ancestor's) is asked; `reports`, whether the server lists it. Raises InvalidError for a URL that cannot
+        be one; connects only when started.
         """
         from rainer.client.address import Address
         from rainer.mirror.http_source import HttpOptions, HttpSource

@@ -35,7 +35,7 @@ def test_every_row_says_what_it_is_for_and_its_default_can_be_read_again(tmp_pat
     for row in TABLE:
         value = getattr(loaded, row.name)
         assert row.help
-        assert row.part in ("client", "server", "terminal")
+        assert row.part in ("client", "server", "mirror", "terminal")
         if value is not None:
             assert row.kind.parse(row.kind.show(value)) == value
 

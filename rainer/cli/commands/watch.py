@@ -43,7 +43,8 @@ def command(run: Invocation, keys: tuple[str, ...], patch: bool, payload: bool, 
     from rainer.mirror import Mirror
 
     settings = run.settings
-    mirror = Mirror.http(settings.url, connect_timeout_s=settings.connect_timeout_s)
+    # A terminal that somebody watches is no service that `commit --wait` should wait for.
+    mirror = Mirror.http(settings.url, connect_timeout_s=settings.connect_timeout_s, reports=False)
     show = _Shown(run, mirror, frozenset(keys), patch, payload, as_json)
     # ^C is how it ends: that is no failure.
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(mirror):
