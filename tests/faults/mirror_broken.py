@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from rainer.model.packed import Kind, PackedHead
 from rainer.model.position import Position
 from rainer.model.published import Batch, Head
-from rainer.zk import Create, Delete, Operation, Set, Written, ZooKeeper
+from rainer.zk import Create, Operation, Set, Written, ZooKeeper
 
 Records = Sequence[PackedHead]
 
@@ -111,19 +111,16 @@ class TrustedLineage(PublisherFault):
         self._lineage = lineage
 
     def __call__(self, operations: list[Operation]) -> list[Operation]:
-        if not self.is_armed:
-            return operations
         for n, operation in enumerate(operations):
-            if isinstance(operation, Set) and operation.path.endswith("/head"):
+            if isinstance(operation, Set | Create) and operation.path.endswith("/head"):
                 head = replace(Head.from_bytes(operation.data), lineage=self._lineage)
                 operations[n] = replace(operation, data=head.to_bytes())
-        return super().__call__(operations)
-
-    def broken(self, batch: Batch) -> Batch:
-        own = batch.position
-        return replace(batch, position=Position(self._lineage, own.revision, own.chain))
-
-    def beside(self, operations: list[Operation], batch: Batch, broken: Batch) -> list[Operation]:
+                self.done += 1
+            elif isinstance(operation, Create) and "/log/" in operation.path:
+                batch = Batch.from_bytes(operation.data)
+                own = batch.position
+                trusted = replace(batch, position=Position(self._lineage, own.revision, own.chain))
+                operations[n] = Create(operation.path, trusted.to_bytes())
         return operations
 
 
@@ -235,15 +232,3 @@ class BrokenSource:
     def start(self, sink: Any) -> None:
         self.sink = self._kind(sink)
         self._source.start(self.sink)
-
-
-__all__ = [
-    "MIRROR_FAULTS",
-    "PUBLISHER_FAULTS",
-    "BrokenSink",
-    "BrokenSource",
-    "Delete",
-    "PublisherFault",
-    "TamperedZooKeeper",
-    "TrustedLineage",
-]

@@ -29,7 +29,7 @@ class Commits:
     def fill(self, count: int | None = None) -> None:
         """A first version of all keys, or of so many others besides, as one changeset."""
         keys = self._keys if count is None else [f"filled-{len(self._versions) + n:05d}" for n in range(count)]
-        self.make([self._draft(key, self._payload()) for key in keys])
+        self.make([self._draft(key, self.payload()) for key in keys])
 
     def some(self, count: int) -> None:
         """At least so many commits, in changesets of one key to twenty."""
@@ -37,7 +37,7 @@ class Commits:
         while self.made < end:
             size = self._chance.choice((1, 1, 1, 2, 5, self._chance.randint(1, _CHANGESET_MAX)))
             keys = self._chance.sample(self._keys, min(size, len(self._keys)))
-            self.make([self._draft(key, self._payload()) for key in keys])
+            self.make([self._draft(key, self.payload()) for key in keys])
 
     def one(self, key: str, payload: bytes | None) -> int:
         """The next version of a key; its number."""
@@ -54,7 +54,7 @@ class Commits:
         while keys:
             size = min(len(keys), self._chance.randint(1, _CHANGESET_MAX // 2))
             some, keys = keys[:size], keys[size:]
-            self.make([self._draft(key, self._payload()) for key in some])
+            self.make([self._draft(key, self.payload()) for key in some])
             yield
 
     def make(self, drafts: Sequence[Draft]) -> None:
@@ -66,7 +66,8 @@ class Commits:
     def _draft(self, key: str, payload: bytes | None) -> Draft:
         return draft(key, payload, version=self._versions.get(key, 0) + 1, author="load")
 
-    def _payload(self) -> bytes | None:
+    def payload(self) -> bytes | None:
+        """A random one, or a removal."""
         if self._chance.random() < _REMOVED:
             return None
         return self._chance.randbytes(self._chance.choice((0, 1, 20, 200, 2000)))

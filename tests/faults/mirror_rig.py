@@ -13,7 +13,7 @@ from rainer.journal import Journal
 from rainer.mirror.mirror import Mirror
 from rainer.publish import Publisher
 from rainer.zk import ZooKeeperOptions
-from tests.faults.mirror_checker import assert_kept, wait_for_equality
+from tests.faults.mirror_checker import Violation, assert_kept, check, wait_for_equality
 from tests.faults.mirror_history import Recorder, Truth, read_truth
 from tests.faults.mirror_load import Commits
 from tests.services.waiting import wait_until
@@ -28,8 +28,9 @@ _PATIENCE_S: Final = 30.0
 class Rig:
     """Everything on one journal; a context manager. Its end checks what every mirror showed, if the test went well."""
 
-    def __init__(self, database: str, hosts: str, seed: int) -> None:
+    def __init__(self, database: str, hosts: str, seed: int, *, is_broken: bool = False) -> None:
         self.hosts = hosts
+        self.is_broken = is_broken
         self.database = database
         self._stack = ExitStack()
         self._watching = ExitStack()
@@ -45,7 +46,7 @@ class Rig:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: Any) -> None:
         with self._stack:
             self._watching.close()
-            if kind is None:
+            if kind is None and not self.is_broken:
                 self.check()
 
     # Who takes part
@@ -54,9 +55,9 @@ class Rig:
         """A publisher in this process, started; closed with the rig."""
         return self._stack.enter_context(self.publishing(hosts, **options))
 
-    def publishing(self, hosts: str | None = None, **options: Any) -> Publisher:
-        """A publisher that runs as long as the caller's `with` block."""
-        return Publisher(self.journal, ZooKeeperOptions(hosts or self.hosts), ROOT, **options)
+    def publishing(self, hosts: str | None = None, *, journal: Journal | None = None, **options: Any) -> Publisher:
+        """A publisher, of the rig's journal or another one, that runs as long as the caller's `with` block."""
+        return Publisher(journal or self.journal, ZooKeeperOptions(hosts or self.hosts), ROOT, **options)
 
     def mirror(self, name: str = "warm", hosts: str | None = None, **options: Any) -> Mirror:
         """A mirror of the tree under a recorder of its own, complete when this returns."""
@@ -113,6 +114,16 @@ class Rig:
         self.commits.some(10)
         with self.brief("cold, afterwards") as cold:
             self.level(*mirrors, cold)
+
+    def pass_a_look(self) -> None:
+        """Return when the first mirror was looked at anew, twice: the first look may have begun before."""
+        recorder = self.recorders[0]
+        end = recorder.looks + 2
+        wait_until(lambda: recorder.looks >= end or recorder.failures, _PATIENCE_S, "a look at the mirror")
+
+    def first_violation(self) -> Violation | None:
+        """What the first mirror's history shows so far, of builds that are broken on purpose."""
+        return check(list(self.recorders[0].observations), self.truth, *self.earlier)
 
     def check(self) -> None:
         """What every mirror showed, at every moment, was the journal's."""
