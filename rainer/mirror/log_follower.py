@@ -27,6 +27,7 @@ log = logging.getLogger("rainer.mirror")
 
 _BATCHES_AT_ONCE: Final = 32
 _OFFER_EVERY_S: Final = 2.5
+_LATE_MAX: Final = 4
 
 
 class LogFollower:
@@ -184,17 +185,18 @@ class LogFollower:
         assert self._n is not None
         self._watch(generation, self._n + 1)
 
-    def _watch(self, generation: int, n: int) -> None:
-        def created() -> None:
+    def _watch(self, generation: int, n: int, late: int = 0) -> None:
+        def created(late: int = 0) -> None:
             if generation == self._generation:
                 self._zk.get_later(self._tree.batch(n), lambda data, error: self._arrived(generation, n, data, error))
-                self._watch(generation, n + 1)
+                self._watch(generation, n + 1, late)
 
         def armed(exists: bool, error: RainerError | None) -> None:
-            if error is not None:
+            # Where batches come faster than one a round trip, the slow path reads many at once.
+            if error is not None or (exists and late >= _LATE_MAX):
                 self.doubt(generation)
             elif exists:
-                created()
+                created(late + 1)
 
         self._zk.watch_created(self._tree.batch(n), created, armed)
 

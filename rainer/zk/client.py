@@ -16,6 +16,7 @@ from rainer.zk.failures import translate, translated
 from rainer.zk.many import ManyReader
 from rainer.zk.operations import Check, Create, Delete, Operation, Set
 from rainer.zk.options import ZooKeeperOptions
+from rainer.zk.requests import RemoveDataWatches
 
 REQUEST_BYTES_MAX: Final = 1_000_000
 """A request over jute.maxbuffer, 1,048,575 bytes, drops the connection; nothing near it is sent."""
@@ -137,7 +138,8 @@ class ZooKeeper:
     ) -> None:
         """Call `created` once when the node comes to be; `armed(exists already, error)` once the watch stands.
 
-        One round trip, no waiting. A suspension forgets the watch without a word.
+        One round trip, no waiting. A suspension forgets the watch without a word. Where the node exists already,
+        nothing is watched, not even what this client watched of its data before.
         """
 
         def fired(event: Any) -> None:
@@ -146,9 +148,17 @@ class ZooKeeper:
 
         def done(result: Any) -> None:
             error = result.exception
+            if error is None and result.value is not None:
+                # What was set is a watch for its change: nobody waits for that, and thousands of them are a burden.
+                self._unwatch(path)
             armed(error is None and result.value is not None, None if error is None else translate(error, path))
 
         self._client.exists_async(path, watch=fired).rawlink(done)
+
+    def _unwatch(self, path: str) -> None:
+        self._client._data_watchers.pop(self._client.chroot + path, None)
+        request = RemoveDataWatches(self._client.chroot + path)
+        self._client._call(request, self._client.handler.async_result())
 
     def watch_data(self, path: str, changed: Callable[[], None]) -> tuple[bytes, Stat] | None:
         """A node's data and stat, and one call of `changed` when it changes, goes or comes to be."""

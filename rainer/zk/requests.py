@@ -1,4 +1,4 @@
-"""What kazoo lacks: many reads in one request.
+"""What kazoo lacks: many reads in one request, and taking a watch back.
 
 `MultiRead` is ZooKeeper's opcode 22 (since 3.6, MultiTransactionRecord of getData); kazoo 2.11 has no name for it.
 """
@@ -21,6 +21,7 @@ from kazoo.protocol.states import ZnodeStat
 
 _MZXID: Final = struct.Struct(">8xq")
 _END: Final[bytes] = multiheader_struct.pack(-1, True, -1)
+_DATA_WATCHES: Final = 2
 _ONE: Final = multiheader_struct.pack(GetData.type, False, -1)
 
 
@@ -101,3 +102,19 @@ class MultiLook(MultiRead):
     def size_of(value: Any) -> int:
         size: int = value[0]
         return size
+
+
+class RemoveDataWatches:
+    """Forget the watches on this node's data and being there (ZooKeeper's opcode 18, since 3.5)."""
+
+    type: ClassVar[int] = 18
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def serialize(self) -> bytes:
+        return b"".join((write_string(self.path), int_struct.pack(_DATA_WATCHES)))
+
+    @classmethod
+    def deserialize(cls, data: bytes, at: int) -> None:
+        return None

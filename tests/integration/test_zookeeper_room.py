@@ -158,6 +158,17 @@ def test_a_node_to_come_is_told_once(zk: ZooKeeper) -> None:
     assert events.get(timeout=10) == (None, None)
 
 
+def test_a_node_that_is_there_already_leaves_no_watch(own_zookeeper: Server) -> None:
+    events: queue.Queue[bool] = queue.Queue()
+    with connected(own_zookeeper.hosts + "/below") as zk:
+        zk.ensure("/a")
+        for _ in range(3):
+            zk.watch_created("/a", lambda: None, lambda exists, _error: events.put(exists))
+            assert events.get(timeout=10)
+        assert zk.exists("/a") is not None  # by now the server has heard of it
+        assert own_zookeeper.figures()["zk_watch_count"] == "0"
+
+
 def test_changes_of_data_and_children_are_told(zk: ZooKeeper) -> None:
     events: queue.Queue[str] = queue.Queue()
     assert zk.watch_data("/a", lambda: events.put("data")) is None

@@ -15,6 +15,7 @@ from rainer.model.published import Report
 from tests.integration.recording_sink import RecordingSink
 from tests.integration.tree_writer import OTHER_LINEAGE, TreeWriter, record
 from tests.services.waiting import wait_until
+from tests.services.zookeeper import ZooKeeper
 
 ROOT = "/rainer/diary"
 
@@ -84,6 +85,18 @@ def test_many_batches_in_a_row_arrive_each_once(hosts: str, writer: TreeWriter) 
         seen = [pair for batch in sink.applied for pair in batch]
         assert len(set(seen)) == 300
         assert sink.replaced == 1
+
+
+def test_a_mirror_costs_one_watch(own_zookeeper: ZooKeeper) -> None:
+    with TreeWriter(own_zookeeper.hosts) as writer:
+        writer.make()
+        writer.publish({f"k{number}": b"1" for number in range(50)})
+        with following(own_zookeeper.hosts) as sink:
+            wait_for(sink, writer)
+            for number in range(300):
+                writer.publish({"k1": b"%d" % number})
+            wait_for(sink, writer)
+            wait_until(lambda: own_zookeeper.figures()["zk_watch_count"] == "1", 10, "one watch")
 
 
 def test_a_tree_that_comes_later_is_found(hosts: str) -> None:
