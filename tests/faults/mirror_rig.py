@@ -61,7 +61,11 @@ class Rig:
 
     def mirror(self, name: str = "warm", hosts: str | None = None, **options: Any) -> Mirror:
         """A mirror of the tree under a recorder of its own, complete when this returns."""
-        return self.watch(Mirror.zookeeper(hosts or self.hosts, TREE, **options), name)
+        return self.watch(self.open(hosts or self.hosts, **options), name)
+
+    def open(self, hosts: str, **options: Any) -> Mirror:
+        """Any of this rig's mirrors, not started."""
+        return Mirror.zookeeper(hosts, TREE, **options)
 
     def watch(self, mirror: Mirror, name: str) -> Mirror:
         """Start a mirror, and record it until the rig ends."""
@@ -74,12 +78,12 @@ class Rig:
 
     def start_unwatched(self, **options: Any) -> Mirror:
         """A mirror that is shown what no journal holds, so that nothing can be asked of it yet."""
-        return self._watching.enter_context(Mirror.zookeeper(self.hosts, TREE, **options))
+        return self._watching.enter_context(self.open(self.hosts, **options))
 
     @contextmanager
     def brief(self, name: str, hosts: str | None = None, **options: Any) -> Iterator[Mirror]:
         """A cold mirror for a moment, recorded from its first one."""
-        mirror = Mirror.zookeeper(hosts or self.hosts, TREE, **options)
+        mirror = self.open(hosts or self.hosts, **options)
         recorder = Recorder(mirror, name)
         mirror.on_change(recorder.nudge)
         with mirror, recorder:
