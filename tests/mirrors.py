@@ -22,7 +22,7 @@ AWAY = UnavailableError("the source is away", hint="wait")
 
 def at(revision: int, lineage: str = LINEAGE, mark: int = 0) -> Position:
     """A position; `mark` makes another history of the same lineage."""
-    return Position(lineage, revision, bytes([mark]) * 24 + revision.to_bytes(8, "big"))
+    return Position(lineage, revision, revision.to_bytes(8, "big") + bytes([mark]) * 24)
 
 
 def commit(key: str, version: int, payload: bytes | None = b"x", revision: int | None = None) -> Commit:

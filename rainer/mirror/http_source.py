@@ -6,9 +6,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -16,12 +15,12 @@ import requests
 
 from rainer import limits
 from rainer.client.address import Address
-from rainer.client.answers import is_ancestor, revision_of
-from rainer.client.refusals import foreign
+from rainer.client.answers import is_ancestor
 from rainer.client.retries import Retries
 from rainer.client.transport import Answer
 from rainer.errors import InvalidError, OverloadedError, PositionGone, RainerError, UnavailableError, from_dict
 from rainer.mirror.events import Event, events
+from rainer.mirror.http_loading import Loader
 from rainer.mirror.http_metas import Page, heads_of_list, page_of_members
 from rainer.mirror.http_questions import Questions
 from rainer.mirror.http_reporter import HttpReporter
@@ -29,7 +28,6 @@ from rainer.mirror.http_wire import Silence, Stream, Wire
 from rainer.mirror.source import Sink
 from rainer.mirror.standing import STALE_AFTER_S
 from rainer.model import times
-from rainer.model.packed import PackedHead
 from rainer.model.position import Position
 
 log = logging.getLogger("rainer.mirror")
@@ -84,6 +82,7 @@ class HttpSource:
     def start(self, sink: Sink) -> None:
         self._sink = sink
         self._at = sink.position
+        self._loader = Loader(self._questions, sink, self._address.base)
         options = self._options
         if options.reports:
             self._reporter = HttpReporter(_with_login(self._address), sink, options.followers, options.session)
@@ -141,51 +140,26 @@ class HttpSource:
 
     def _follow(self) -> None:
         """Load what is not there, catch up, and follow until something fails or the server ends the stream."""
-        at = self._at or self._load()
-        if at is None:
-            return
-        self._catch_up(at)
+        if self._at is None:
+            found = self._loader.load()
+            if not isinstance(found, Position):
+                self._follow_ancestor(found)
+                return
+            self._at = found
+            self._tell("")
+            self._tell()
+        self._catch_up(self._at)
         if time.monotonic() < self._polls_until:
             self._follow_by_polls()
         else:
             self._follow_by_events()
-
-    # Loading
-
-    def _load(self, tag: str | None = None) -> Position | None:
-        """Have the mirror take the whole namespace; where that stands. None where an ancestor was followed instead."""
-        answer = self._questions.list(tag)
-        if is_ancestor(answer):
-            self._follow_ancestor(answer)
-            return None
-        revision, lineage = revision_of(answer), answer.headers.get("x-rainer-lineage")
-        if revision is None or lineage is None:
-            raise foreign(answer, "it tells no position")
-        # The list tells half of its chain, and the feed the whole of it, with whatever has come meanwhile.
-        page = self._questions.page(revision, lineage, None)
-        told = answer.headers.get("etag", "").removeprefix("W/").strip('"')
-        if page.position.revision == revision and told and not page.position.chain.hex().startswith(told):
-            raise PositionGone(f"{self._address.base} was replaced while it was read")
-        self._replace(chain(heads_of_list(answer), page.records), page.position)
-        return page.position
-
-    def _replace(self, heads: Iterable[PackedHead], position: Position | None) -> None:
-        if not self._sink.replace(heads, position):
-            held = self._sink.position
-            raise UnavailableError(
-                f"{self._address.base} holds {_revision(position)}, and this mirror has seen {_revision(held)}",
-                hint="is it behind, or a restored database? Then `rainer db adopt` begins a new lineage",
-            )
-        self._at = position
-        self._tell("")
-        self._tell()
 
     def _follow_ancestor(self, answer: Answer) -> None:
         """Ask for the list again and again, until it is a Rainer server that answers."""
         while not self._ended.is_set() and is_ancestor(answer):
             asked_ms = times.now_ms()
             if answer.status == 200:
-                self._replace(heads_of_list(answer), None)
+                self._sink.replace(heads_of_list(answer), None)
             self._sink.confirm(None, asked_ms)
             tag = answer.headers.get("etag")
             self._ended.wait(self._options.poll_s)
@@ -294,10 +268,6 @@ def _age_s(beat: bytes) -> float | None:
         return max(0.0, float(told))
     except ValueError:
         return None
-
-
-def _revision(position: Position | None) -> str:
-    return "no revision" if position is None else f"revision {position.revision}"
 
 
 def _with_login(address: Address) -> str:
