@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import listing, load, machine, throughput
+from tests.benchmarks import fan_out, listing, load, machine, mirrors, throughput
 from tests.benchmarks.load import Pace, WrongMeasure
 from tests.benchmarks.peers import EtcdPeer
 from tests.benchmarks.report import Results, table
@@ -20,9 +20,10 @@ from tests.services.machine import new_folder, unprivileged_user
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
 from tests.services.process_service import ServiceError
+from tests.services.zookeeper import ZooKeeper
 
 _FULL = Pace(rounds=5, seconds=3, warm_up_s=1, heads=100_000)
-_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000)
+_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50)
 
 
 class Stage(NamedTuple):
@@ -57,6 +58,20 @@ _STAGES = (
     Stage(
         "lists on SQLite", listing.on_sqlite, (), (*listing.rows("sqlite"), "memory/sqlite")
     ),
+    Stage(
+        "ZooKeeper mirrors: how soon", mirrors.latency, (ZooKeeper.available,), ("mirrors/zookeeper/latency",)
+    ),
+    Stage(
+        "ZooKeeper mirrors: many keys", mirrors.many_keys, (ZooKeeper.available,),
+        (
+            "mirrors/ready", "mirrors/memory/fresh", "mirrors/memory/read", "mirrors/watches", "mirrors/read",
+            "mirrors/publishing", "mirrors/reconcile",
+        ),
+    ),
+    Stage(
+        "ZooKeeper mirrors: beside kazoo's", mirrors.tree_cache, (ZooKeeper.available,), ("mirrors/treecache",)
+    ),
+    Stage("HTTP mirrors on one server", fan_out.on_one_server, (), ("mirrors/http/spread",)),
 )  # fmt: skip
 
 

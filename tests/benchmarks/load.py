@@ -40,12 +40,13 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a run takes: rounds, seconds of each measure and of the warm-up before it, heads to list."""
+    """How much a run does: rounds, seconds of each measure and of the warm-up before it, heads, HTTP mirrors."""
 
     rounds: int
     seconds: int
     warm_up_s: int
     heads: int
+    http_mirrors: int = 1_000
 
     def without_target(self) -> Pace:
         """The pace for figures that are only told, so that the whole run stays below five minutes."""
