@@ -28,6 +28,11 @@ class Election:
         self.leader = ""
         """Who leads, as far as the queue tells: an ancestor writes its own idea of a name, or none."""
 
+    @property
+    def own(self) -> str | None:
+        """The path of our place in the queue, if we have one; it goes with our session."""
+        return None if self._own is None else f"{self._path}/{self._own}"
+
     def look_again(self) -> None:
         """The queue may have changed, or our place in it be lost. Callable from any thread."""
         self._must_look = True

@@ -29,7 +29,7 @@ class Reconciler:
 
     # A tree without a head
 
-    def fill(self, who: str) -> Iterator[None]:
+    def fill(self) -> Iterator[None]:
         """Bring the nodes of a tree without a head to the journal, and make its head; each turn is a portion's work.
 
         Nobody can take half of it for a changeset: until the head is there, nothing says what the nodes show.
@@ -37,7 +37,7 @@ class Reconciler:
         writer = self._writer
         writer.ensure()
         strays = writer.look_at_log()
-        writer.begin_headless(who)
+        writer.begin_headless()
         state = self._reads.pin(None)
         for found in self._differences(state):
             ready = [head for head in map(self._large.ready, found) if head is not None]

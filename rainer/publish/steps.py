@@ -20,6 +20,7 @@ class Step:
     batch: Batch | None = None
     heads: Sequence[PackedHead] = ()
     others: Sequence[Operation] = ()
+    is_chained: bool = False
 
     @property
     def is_repair(self) -> bool:

@@ -39,8 +39,9 @@ class TreePublisher:
         wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self.namespace, self._feed, self._who, self._adopt = namespace, feed, who, adopt
-        self.writer = TreeWriter(zk, tree)
+        self.writer = TreeWriter(zk, tree, who)
         self.election = Election(zk, tree.election, who, wake)
+        self.writer.own_node = lambda: self.election.own
         self._large = LargeHeads(self.writer)
         self._reconciler = Reconciler(self.writer, self._large, feed.reads, namespace.name)
         self._audit = Audit(self.writer, self._large, feed.reads, namespace.name, namespace.id)
@@ -180,7 +181,7 @@ class TreePublisher:
         """See where the tree stands, and begin what that asks for."""
         head = self.writer.load()
         if head is None:
-            self._work = self._reconciler.fill(self._who)
+            self._work = self._reconciler.fill()
             return
         if not self._is_held(head.position):
             if self._adopt:

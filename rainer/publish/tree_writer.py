@@ -26,12 +26,14 @@ _Flight = tuple[Step, Callable[[], list[Written]]]
 class TreeWriter:
     """Belongs to one thread. After an error other than DeniedError of a repair, `load` again: the tree may have moved.
 
-    Several multis are in flight; each sets the head's node at the version that the one before leaves, so that none of
-    them lands behind a failed one, or behind another publisher's. Where there is no head yet the node `log` stands in.
+    Every multi sets the head's node at the version that is known, so that it fails where another publisher has written.
+    Where there is no head yet the node `log` stands in. When several are in flight, each also sets a node of this
+    session's own at the version that the one before leaves: the head's version alone could be what another publisher's
+    write has made it, and a write would land behind one of ours that failed.
     """
 
-    def __init__(self, zk: ZooKeeper, tree: Tree) -> None:
-        self.zk, self.tree = zk, tree
+    def __init__(self, zk: ZooKeeper, tree: Tree, who: str) -> None:
+        self.zk, self.tree, self._who = zk, tree, who.encode()
         self.nodes = KnownNodes(zk, tree)
         self.sizes = Sizes(tree.root)
         self.head: Head | None = None
@@ -43,7 +45,10 @@ class TreeWriter:
         """Commits published since the start."""
         self.repaired = 0
         self.is_loaded = False
+        self.own_node: Callable[[], str | None] = lambda: None
+        """Where this session's own node is, which holds `who`; without one, writes wait for each other."""
         self._planned: Head | None = None
+        self._link: tuple[str, int] | None = None
         self._fence = 0
         self._fence_sent = 0
         self._birth: tuple[int, int] = (0, 0)
@@ -61,6 +66,7 @@ class TreeWriter:
     def load(self) -> Head | None:
         """Read the head; None where there is none, or garbage instead. One request."""
         self._flying.clear()
+        self._link = None
         found = self.zk.get(self.tree.head)
         self.head, self._scrawl = None, None
         if found is not None:
@@ -91,13 +97,11 @@ class TreeWriter:
         self._flying.clear()
         self.is_loaded = False
 
-    def begin_headless(self, who: str) -> None:
+    def begin_headless(self) -> None:
         """Take the fence of a tree that has no head; whoever held it before can write no more."""
         self.nodes.clear()
-        self.zk.write([Set(self.tree.log, who.encode())])
-        stat = self.zk.exists(self.tree.log)
-        if stat is None:
-            raise ConflictError(f"{self.tree.log} is gone")
+        stat = self.zk.write([Set(self.tree.log, self._who)])[0].stat
+        assert stat is not None
         self._fence = self._fence_sent = stat.version
 
     @property
@@ -113,26 +117,44 @@ class TreeWriter:
 
     def publish(self, some: Iterable[Bundle]) -> None:
         """Publish bundles in order, and wait until they are."""
+        waiting: Bundle | None = None
+        is_alone = True
         for bundle in some:
-            self.send_bundle(bundle)
+            if waiting is not None:
+                is_alone = False
+                self._send_bundle(waiting)
+            waiting = bundle
+        if waiting is not None:
+            self._send_bundle(waiting, is_alone=is_alone)
         self.drain()
 
-    def send_bundle(self, bundle: Bundle) -> None:
-        """Publish a bundle; some of it may still be in flight when this returns."""
+    def _send_bundle(self, bundle: Bundle, *, is_alone: bool = False) -> None:
         assert self._planned is not None, "load comes first"
         self.nodes.look_at_unknown(bundle.records)
-        for step in steps_of(bundle, self._planned, self.sizes):
-            self.send(step)
+        steps = list(steps_of(bundle, self._planned, self.sizes))
+        for step in steps:
+            self.send(step, is_alone=is_alone and len(steps) == 1)
         if bundle.repair:
             self.repaired += len(bundle.heads)
         else:
             self.published += len(bundle.heads)
 
-    def send(self, step: Step) -> None:
-        """Send a step when there is room for it."""
-        if len(self._flying) >= _IN_FLIGHT:
+    def send(self, step: Step, *, is_alone: bool = False) -> None:
+        """Send a step when there is room for it; nothing is to follow on one that is alone before it has landed."""
+        if not is_alone:
+            self._find_link()
+        step.is_chained = self._link is not None and not is_alone
+        while self._flying and (len(self._flying) >= _IN_FLIGHT or not step.is_chained):
             self._land()
         self._flying.append((step, self.zk.write_later(self._operations(step))))
+
+    def _find_link(self) -> None:
+        path = self.own_node()
+        if path is None:
+            self._link = None
+        elif not self._flying and (self._link is None or self._link[0] != path):
+            stat = self.zk.exists(path)
+            self._link = None if stat is None else (path, stat.version)
 
     def drain(self) -> None:
         """Wait for all that is in flight."""
@@ -151,6 +173,10 @@ class TreeWriter:
         found += step.others
         if step.head is not None:
             found += (Delete(self.tree.batch(n)) for n in self.window.surplus(step.head.data_n))
+        if step.is_chained and self._link is not None:
+            path, version = self._link
+            found.append(Set(path, self._who, version))
+            self._link = path, version + 1
         self._planned = step.head
         return found
 
@@ -159,7 +185,7 @@ class TreeWriter:
         self._fence_sent += 1
         is_headless = self.head is None and self._planned is None
         if is_headless:
-            return Set(self.tree.log, b"", version)
+            return Set(self.tree.log, self._who, version)
         assert step.head is not None
         return Set(self.tree.head, step.head.to_bytes(), version)
 
@@ -169,7 +195,7 @@ class TreeWriter:
         first: Operation = Create(self.tree.head, head.to_bytes())
         if self._scrawl is not None:
             first = Set(self.tree.head, head.to_bytes(), self._scrawl)
-        self.zk.write([Set(self.tree.log, b"", self._fence_sent), first])
+        self.zk.write([Set(self.tree.log, self._who, self._fence_sent), first])
         stat = self.zk.exists(self.tree.head)
         if stat is not None:
             # What is known of the nodes stays true.
@@ -197,6 +223,7 @@ class TreeWriter:
 
     def _mend(self, step: Step, error: RainerError) -> None:
         """Write a refused step, and those behind it, again, as far as the trouble is with the nodes of some keys."""
+        self._link = None
         behind = [s for s, _ in self._flying]
         for _, wait in self._flying:
             self._await_failure(wait)
@@ -226,6 +253,7 @@ class TreeWriter:
                 path = str(error.details.get("path", ""))
                 seen[path] += 1
                 self._heed(step, error, path, is_stubborn=seen[path] >= _TRIES_A_KEY)
+            step.is_chained = False
             self._fence_sent, self._planned = self._fence, self.head
             self.look_at_log()
             self.nodes.look([h.key for h in step.heads])

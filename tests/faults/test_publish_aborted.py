@@ -14,7 +14,7 @@ from rainer.model.commit import draft
 from rainer.publish import election
 from rainer.zk import Set, ZooKeeper
 from tests.integration.publish_driven import Driven, FailingZooKeeper
-from tests.integration.publish_view import TreeView, commit, connect
+from tests.integration.publish_view import TreeView, commit, connect, publishing
 
 KEYS = 300
 SMALL_WRITE_BYTES = 20_000
@@ -56,7 +56,7 @@ def large_changeset(journal: Journal, version: int, *, removing: int = 0) -> Non
     )
 
 
-def die_and_go_on(journal: Journal, hosts: str, view: TreeView, fails_at: int, *, is_lost: bool, big: bool) -> bool:
+def die_and_go_on(journal: Journal, hosts: str, view: TreeView, fails_at: int, *, is_lost: bool) -> bool:
     """Let a publisher die at a write and another go on; whether it got as far as to die."""
     namespace = view.namespace
     with connection(hosts, fails_at, is_lost=is_lost) as zk:
@@ -83,7 +83,7 @@ def test_a_large_changeset_with_its_publisher_dying_at_every_write(
     while has_died:
         version, fails_at = version + 1, fails_at + 1
         large_changeset(journal, version, removing=20 if version % 2 else 0)
-        has_died = die_and_go_on(journal, zookeeper_hosts, view, fails_at, is_lost=is_lost, big=True)
+        has_died = die_and_go_on(journal, zookeeper_hosts, view, fails_at, is_lost=is_lost)
     assert fails_at > 10  # so many writes it takes, at the least
 
 
@@ -97,7 +97,7 @@ def test_a_first_publication_that_dies_at_every_write(
     while has_died:
         fails_at += 1
         zk.delete_tree(view.tree.root)
-        has_died = die_and_go_on(journal, zookeeper_hosts, view, fails_at, is_lost=is_lost, big=True)
+        has_died = die_and_go_on(journal, zookeeper_hosts, view, fails_at, is_lost=is_lost)
     assert fails_at > 5
 
 
@@ -114,7 +114,7 @@ def test_a_large_payload_that_dies_at_every_write(
     while has_died:
         fails_at += 1
         commit(journal, "k", os.urandom(2_000_000), "big")
-        has_died = die_and_go_on(journal, zookeeper_hosts, view, fails_at, is_lost=is_lost, big=True)
+        has_died = die_and_go_on(journal, zookeeper_hosts, view, fails_at, is_lost=is_lost)
     assert fails_at > 3
 
 
@@ -144,7 +144,8 @@ def test_an_adoption_that_dies_at_every_write(journal: Journal, zk: ZooKeeper, z
 def test_two_publishers_that_both_believe_they_lead(
     journal: Journal, zk: ZooKeeper, zookeeper_hosts: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(election.Election, "look", lambda self: True)
+    look = election.Election.look
+    monkeypatch.setattr(election.Election, "look", lambda self: look(self) or True)
     rng = random.Random(seed)
     view = TreeView(zk, journal)
     with connection(zookeeper_hosts) as first, connection(zookeeper_hosts) as second:
@@ -157,10 +158,64 @@ def test_two_publishers_that_both_believe_they_lead(
                 commit(journal, rng.choice("abc"), rng.choice((b"1", None)))
             for _ in range(rng.randrange(4)):
                 rng.choice(both).turn()
-            view.assert_whole()
+            try:
+                view.assert_whole()
+            except AssertionError:
+                print(
+                    "DBG",
+                    version,
+                    [
+                        (
+                            x.n,
+                            x.repair,
+                            x.part,
+                            x.parts,
+                            x.position.revision,
+                            [(r.key, r.version, r.kind.name) for r in x.records][:5],
+                        )
+                        for x in view.batches(0)[-12:]
+                    ],
+                    [
+                        (
+                            b.tree.writer.nodes._versions.get("a"),
+                            b.tree.writer.nodes.is_complete,
+                            b.tree.writer.unpublishable,
+                        )
+                        for b in both
+                    ],
+                )
+                raise
         for one in both:
             one.run()
         view.assert_published()
+
+
+def test_two_publishers_that_both_believe_they_lead_in_their_own_threads(
+    zk: ZooKeeper, zookeeper_hosts: str, sqlite_url: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = election.Election.look
+    monkeypatch.setattr(election.Election, "look", lambda self: look(self) or True)
+    rng = random.Random(seed)
+    with (
+        Journal(sqlite_url) as journal,
+        Journal(sqlite_url) as elsewhere,
+        publishing(journal, zookeeper_hosts),
+        publishing(elsewhere, zookeeper_hosts),
+    ):
+        view = TreeView(zk, journal)
+        start = view.wait()
+        for version in range(1, 200):
+            if version % 50 == 0:
+                large_changeset(journal, version // 50)
+            else:
+                commit(rng.choice((journal, elsewhere)), rng.choice("abcdef"), rng.choice((b"1", b"2" * 9_000, None)))
+        view.wait(30)
+        held = view.expected(start.revision)
+        for batch in view.batches(start.n):
+            view.apply(held, batch)
+            if batch.part == batch.parts:
+                assert held == view.expected(batch.position.revision)
+        assert held == view.expected()
 
 
 def test_a_publisher_that_slept_writes_nothing_old(journal: Journal, zk: ZooKeeper, zookeeper_hosts: str) -> None:

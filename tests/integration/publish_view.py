@@ -102,8 +102,9 @@ class TreeView:
         """What a mirror sees is the journal as of the head's revision: every changeset whole or not at all."""
         head, seen = self.seen()
         expected = self.expected(head.revision)
-        assert seen.keys() == expected.keys()
-        assert [key for key, data in seen.items() if data != expected[key]] == []
+        wrong = {key: (seen.get(key), expected.get(key)) for key in seen.keys() | expected.keys()}
+        wrong = {key: both for key, both in wrong.items() if both[0] != both[1]}
+        assert not wrong, f"at {head}: seen and expected of {sorted(wrong)} are {list(wrong.values())[:3]}"
         assert self.journal.reads.pin(head.revision).position == head.position
         return head
 
