@@ -125,7 +125,7 @@ def test_as_json_an_object_a_line(client: Client, tmp_path: Path) -> None:
         wait_until(seen, PATIENCE_S, lambda: watch.talk)
         version = client.get("a").version + 1
         removed = client.commit("a", None, version=version)
-        wait_until(lambda: str(version) in watch.lines[-1], PATIENCE_S, lambda: str(watch.lines))
+        wait_until(lambda: '"empty": true' in watch.lines[-1], PATIENCE_S, lambda: str(watch.lines))
         records = [json.loads(line) for line in watch.lines]
         assert records[0]["payload_base64"] == "/w=="
         expected = removed.meta() | {"namespace": client.namespace_name, "revision": removed.revision}
