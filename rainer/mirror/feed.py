@@ -49,6 +49,11 @@ class Feed:
         return self._position
 
     @property
+    def is_from_disk(self) -> bool:
+        """Whether what is held is what was found on disk, and no source has replaced it yet."""
+        return self._is_from_disk
+
+    @property
     def rejected(self) -> Mapping[str, str]:
         with self._held._lock:
             return dict(self._rejected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -60,10 +61,12 @@ class Waiting:
                 changed.wait(None if until == float("inf") else until - now)
 
     def _say_stale(self) -> None:
-        log.warning(
-            "namespace %s starts from its snapshot on disk, %.0f s old: %s",
-            self._feed.namespace, self._standing.age_s, self._standing.error or "its source does not answer yet",
-        )  # fmt: skip
+        age_s, why = self._standing.age_s, self._standing.error or "its source does not answer yet"
+        # What a source has just handed over is of no known age while nobody vouches for it.
+        held = "what its source holds, which may be old" if math.isinf(age_s) else f"a state that is {age_s:.0f} s old"
+        if self._feed.is_from_disk:
+            held = f"its snapshot on disk, {age_s:.0f} s old"
+        log.warning("namespace %s starts from %s: %s", self._feed.namespace, held, why)
 
     def _nothing(self, where: str, timeout_s: float | None) -> NotYet:
         why = self._standing.error
