@@ -135,11 +135,11 @@ def _keys(count: int) -> list[str]:
 
 def _many_keys_once(journal: Journal, heads: int) -> _Round:
     with ZooKeeper(heap_mb=_HEAP_MB) as zookeeper:
-        took_s = _publish_s(journal, zookeeper.hosts)
+        with _published(journal, zookeeper.hosts) as took_s:
+            before = _watches(zookeeper)
+            with mirrored(zookeeper.hosts, _TREE) as found:
+                watches = _watches(zookeeper) - before
         reconcile_ms = _reconcile_ms(journal, zookeeper.hosts)
-        before = _watches(zookeeper)
-        with mirrored(zookeeper.hosts, _TREE) as found:
-            watches = _watches(zookeeper) - before
         if found.keys != heads:
             raise WrongMeasure(f"the mirror holds {found.keys} of {heads} keys")
         return _Round(
@@ -148,8 +148,9 @@ def _many_keys_once(journal: Journal, heads: int) -> _Round:
         )  # fmt: skip
 
 
-def _publish_s(journal: Journal, hosts: str) -> float:
-    """From a publisher's start until all is in the tree."""
+@contextmanager
+def _published(journal: Journal, hosts: str) -> Iterator[float]:
+    """A publisher that runs while the block does; how long it took, in seconds, from its start until all was there."""
     from rainer.publish import Publisher
     from rainer.zk import ZooKeeperOptions
 
@@ -162,7 +163,7 @@ def _publish_s(journal: Journal, hosts: str) -> float:
 
     with publisher:
         wait_until(is_done, _PATIENCE_S, lambda: f"all heads published: {publisher.status()}")
-        return time.perf_counter() - begun
+        yield time.perf_counter() - begun
 
 
 def _reconcile_ms(journal: Journal, hosts: str) -> float:
@@ -216,9 +217,11 @@ def tree_cache(pace: Pace, results: Results) -> None:
     count = pace.heads // 10
     ours: list[float] = []
     others: list[float] = []
-    with _journal(count) as journal, ZooKeeper(heap_mb=_HEAP_MB) as zookeeper:
-        _publish_s(journal, zookeeper.hosts)
-        for _ in range(pace.without_target().rounds):
+    with ExitStack() as stack:
+        journal = stack.enter_context(_journal(count))
+        zookeeper = stack.enter_context(ZooKeeper(heap_mb=_HEAP_MB))
+        stack.enter_context(_published(journal, zookeeper.hosts))
+        for _ in range(pace.rounds):
             ours.append(count / _ready_s(zookeeper.hosts, count))
             others.append(count / tree_cache_s(zookeeper.hosts, f"{_TREE}/data", _keys(count)))
     results.record("mirrors/treecache", ours, others, f"{count:,} keys, from the start until all are held")
