@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from kazoo.client import KazooClient
 
+from rainer import Mirror
 from rainer.journal import Journal
-from rainer.mirror.mirror import Mirror
 from rainer.publish import Publisher
 from rainer.zk import ZooKeeperOptions
 from tests.faults.mirror_checker import Violation, assert_kept, check, wait_for_equality

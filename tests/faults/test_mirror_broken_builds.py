@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rainer import Mirror
 from rainer.journal import Journal
-from rainer.mirror.mirror import Mirror
 from rainer.mirror.zookeeper_source import open_source
 from rainer.publish import Publisher, publisher
 from tests.faults.mirror_broken import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rainer.mirror.mirror import Mirror
+from rainer import Mirror
 from tests.faults.conftest import Serve
 from tests.faults.mirror_rig import Rig, pass_time
 from tests.services.proxy import Proxy

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rainer import Mirror
 from rainer.errors import UnavailableError
-from rainer.mirror.mirror import Mirror
 from rainer.mirror.snapshot import MAGIC, Snapshot
 from rainer.model import times
 from rainer.model.packed import frame, unframe

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rainer.mirror.mirror import Mirror
+from rainer import Mirror
 from rainer.publish import Publisher, publisher
 from tests.faults.mirror_deaths import Death, Moment, MortalZooKeeper
 from tests.faults.mirror_history import Recorder
