@@ -47,6 +47,8 @@ FEED_BEAT_S: Final = 5.0
 
 MIRRORS_MAX: Final = 10_000
 """How many mirrors may report to one server over HTTP, those that follow its followers included."""
+MIRROR_OVERDUE_S: Final = 5.0
+"""A mirror that follows over HTTP and reports nothing for so long is listed as silent."""
 MIRROR_SILENCE_S: Final = 10.0
 """A mirror that follows over HTTP and reports nothing for so long is forgotten."""
 MIRROR_REPORT_BYTES_MAX: Final = 4 * MiB

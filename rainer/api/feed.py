@@ -179,9 +179,9 @@ async def _events(feed: Feed, told: Told, turn: int) -> AsyncIterator[bytes]:
                 return
             if await wakeup.wait(turn, page.state, service.options.beat_s):
                 break
-            yield b": beat\n\n"
-            if wakeup.is_away:  # perhaps it moved
+            if wakeup.is_away:  # perhaps it moved; and a beat would say that the database was seen
                 break
+            yield b": beat\n\n"
         turn = wakeup.turn
         try:
             told = await feed.read()

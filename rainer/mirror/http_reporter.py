@@ -1,6 +1,6 @@
 """How a mirror that follows over HTTP tells its server what it holds: a thread of its own, for the other one reads.
 
-At once when something changed after a quiet time, then once a second at most; and every three seconds whatever happens,
+At once when something changed after a quiet time, then once a second at most; and every two seconds whatever happens,
 for who is silent for ten is forgotten.
 """
 
@@ -26,7 +26,7 @@ from rainer.model.published import Report
 log = logging.getLogger("rainer.mirror")
 
 _LEAST_S: Final = 1.0
-_MOST_S: Final = 3.0
+_MOST_S: Final = 2.0
 _CALL_S: Final = 2.0
 _REFUSED_S: Final = 60.0
 _REASON_CHARS_MAX: Final = 200

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,7 +31,7 @@ class Heard(NamedTuple):
 
 
 class MirrorReports:
-    """Thread-safe. A mirror that says nothing for ten seconds is forgotten.
+    """Thread-safe. A mirror that says nothing for five seconds is called silent, after ten it is forgotten.
 
     A mirror's connections may reach any worker, so the worker that heard of it last is right. With a `folder` each
     worker keeps there, in a file of its own, what it heard: `share` writes it, `all` reads everybody's.
@@ -76,7 +76,16 @@ class MirrorReports:
         for name, heard in self._of_others():
             if name not in last or last[name].at < heard.at:
                 last[name] = heard
-        return newest(one for heard in last.values() if heard.report is not None for one in unfolded(heard.report))
+        now = self._clock()
+        reports = (self._judged(heard.report, now - heard.at) for heard in last.values() if heard.report is not None)
+        return newest(one for report in reports for one in unfolded(report))
+
+    @staticmethod
+    def _judged(report: Report, silent_s: float) -> Report:
+        """A report as it counts now: one that is overdue says nothing of how the mirror is today."""
+        if silent_s < limits.MIRROR_OVERDUE_S:
+            return report
+        return replace(report, state="silent", error=f"nothing was heard of it for {silent_s:.0f} s")
 
     def share(self) -> None:
         """Tell the other workers, if there is anything new to tell."""

@@ -34,7 +34,7 @@ LIMITS: dict[str, list[str | int]] = {
     "a request's body; headers": ["BODY_TIMEOUT_S", "BODY_TIMEOUT_S", "HEADER_BYTES_MAX"],
     "a writer's wait for another": ["LOCK_TIMEOUT_S", "STALLED_WRITER_S"],
     "feed's wait; readers": ["FEED_WAIT_S_MAX", "FEED_READERS_MAX"],
-    "mirrors that report over HTTP": ["MIRRORS_MAX", "MIRROR_SILENCE_S"],
+    "mirrors that report over HTTP": ["MIRRORS_MAX", "MIRROR_OVERDUE_S", "MIRROR_SILENCE_S"],
 }
 IN_THE_PROSE = {"HEADER_TEXT_BYTES_MAX"}
 # How the work is portioned, remembered and paced; nobody is refused anything for these.

@@ -52,6 +52,17 @@ class Clock:
         return self.now
 
 
+def test_a_mirror_that_is_overdue_is_called_silent() -> None:
+    clock = Clock()
+    reports = MirrorReports(clock=clock)
+    reports.put(replace(REPORT, followers=[asdict(replace(REPORT, id="m2"))]))
+    clock.now += limits.MIRROR_OVERDUE_S - 0.1
+    assert {found.state for found in reports.all()} == {"current"}
+    clock.now += 0.2
+    assert {found.id: found.state for found in reports.all()} == {"m1": "silent", "m2": "current"}
+    assert "nothing was heard" in next(found.error for found in reports.all() if found.id == "m1")
+
+
 def test_silence_is_forgotten_and_the_newest_word_counts() -> None:
     clock = Clock()
     reports = MirrorReports(clock=clock)
