@@ -60,7 +60,8 @@ class TreeWriter:
     def ensure(self) -> None:
         """Make what is missing of the tree's own nodes."""
         tree = self.tree
-        for path in (tree.data, tree.log, tree.large, tree.mirrors, tree.election):
+        # The log first: by it a mirror tells a tree whose head is to come from an ancestor's, which has data alone.
+        for path in (tree.log, tree.data, tree.large, tree.mirrors, tree.election):
             self.zk.ensure(path)
 
     def load(self) -> Head | None:
