@@ -195,17 +195,22 @@ class ZooKeeperSource:
                 hint="was ZooKeeper's data lost? Its publisher makes the tree anew",
             )
         self._watch_head()
+        there = self._zk.exists(self._tree.data)
         if self._zk.exists(self._tree.log) is not None:
             # An ancestor's tree has none: its publisher is filling it, and until the head is there, all may be halves.
             raise UnavailableError(
                 f"{self._tree.root} is being published, and not yet complete", hint="does its publisher run?"
             )
-        there = self._zk.exists(self._tree.data)
         # Empty, it may be the first moment of a tree whose head is to come.
         if there is None or (there.children == 0 and not self._was_empty):
             self._was_empty = there is not None
             raise NotFoundError(f"nothing is published at {self._tree.root} yet", hint="is the path right?")
+        self._zk.watch_created(self._tree.log, self._log.doubt, self._log_watched)
         self._is_ancestors = self._ancestor.follow()
+
+    def _log_watched(self, exists: bool, error: RainerError | None) -> None:
+        if exists or error is not None:
+            self._log.doubt()
 
     def _watch_head(self) -> None:
         if not self._is_head_watched:

@@ -13,7 +13,7 @@ from rainer import Mirror
 from rainer.publish import Publisher, publisher
 from tests.faults.mirror_deaths import Death, Moment, MortalZooKeeper
 from tests.faults.mirror_history import Recorder
-from tests.faults.mirror_rig import TREE, Rig, pass_time
+from tests.faults.mirror_rig import TREE, Rig, hand, pass_time
 from tests.services.zookeeper import ZooKeeper
 
 pytestmark = [
@@ -124,3 +124,14 @@ def test_the_first_filling(
                         starting.join(_PATIENCE_S)
                         rig.level(waiting)
             waiting.close()
+
+
+def test_a_filling_that_begins_under_an_empty_tree(zookeeper_hosts: str, sqlite_url: str, seed: int) -> None:
+    """A mirror that took the tree for an ancestor's, with nothing in it yet, is not shown it key by key either."""
+    with Rig(sqlite_url, zookeeper_hosts, seed) as rig, hand(zookeeper_hosts) as client:
+        client.ensure_path(f"{TREE}/data")
+        early = rig.mirror("early")
+        assert (dict(early), early.position) == ({}, None)
+        rig.commits.fill(_KEYS)
+        rig.publisher()
+        rig.healed(early)
