@@ -43,6 +43,7 @@ class Reconciler:
             ready = [head for head in map(self._large.ready, found) if head is not None]
             for piece in pieces(ready, writer.sizes.node):
                 writer.send(Step(None, None, piece))
+            self._show_life()
             yield
         self._delete_batches(strays)
         # A tree that lost its head, or all of its nodes, must not go on with numbers that mirrors know already.
@@ -66,10 +67,15 @@ class Reconciler:
         for found in self._differences(state):
             ready = [head for head in map(self._large.ready, found) if head is not None]
             heads.update((head.key, head) for head in ready)
+            self._show_life()
             yield
         size = sum(map(writer.sizes.both, heads.values()))
         writer.publish([Bundle(heads, state.position, size, repair=True)])
         writer.nodes.is_complete = True
+
+    def _show_life(self) -> None:
+        """Move the fence, even if there is nothing to write: who waits for us sees that we are at it."""
+        self._writer.send(Step(self._writer.planned))
 
     # Comparing
 

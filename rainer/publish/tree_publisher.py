@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from rainer.errors import ConflictError, PositionGone, RainerError
+from rainer.errors import ConflictError, RainerError
 from rainer.journal.row import Namespace, Row
 from rainer.model import times
 from rainer.model.position import Position
@@ -17,14 +17,15 @@ from rainer.publish.beating import Beating
 from rainer.publish.changes import bundles
 from rainer.publish.election import Election
 from rainer.publish.feed import JournalFeed, Move
+from rainer.publish.history import History
 from rainer.publish.large import LargeHeads
 from rainer.publish.reconcile import Reconciler
 from rainer.publish.standby import Standby
+from rainer.publish.telling import status_of
 from rainer.publish.tree_writer import TreeWriter
 from rainer.zk import Tree, ZooKeeper
 
 log = logging.getLogger("rainer.publish")
-_PAGE: Final = 5_000
 _RETRY_S: Final = (0.02, 0.1, 0.5, 1.0)
 _REFUSED_S: Final = 2.0
 _CURRENT_S: Final = 5.0
@@ -42,6 +43,7 @@ class TreePublisher:
         self.writer = TreeWriter(zk, tree, who)
         self.election = Election(zk, tree.election, who, wake)
         self.writer.own_node = lambda: self.election.own
+        self._history = History(feed, namespace.name)
         self._large = LargeHeads(self.writer)
         self._reconciler = Reconciler(self.writer, self._large, feed.reads, namespace.name)
         self._audit = Audit(self.writer, self._large, feed.reads, namespace.name, namespace.id)
@@ -72,7 +74,7 @@ class TreePublisher:
         if self.refusal:
             return False
         if self.publishes:
-            return self._work is None and self._position is not None and self._is_at_feed(self._position)
+            return self._work is None and self._position is not None and self._history.is_reached(self._position)
         return self._standby.has_looked and self._standby.owed is None
 
     def take(self, move: Move) -> None:
@@ -167,10 +169,10 @@ class TreePublisher:
             self._open(now)
         if self._work is not None:
             self._go_on()
-        elif self._position is not None and not self._is_at_feed(self._position):
+        elif self._position is not None and not self._history.is_reached(self._position):
             self._catch_up()
         elif self._position is not None:
-            self._check_ahead(self._position)
+            self._history.check_ahead(self._position)
             self._standby.owed = None
             if now - self._feed.confirmed_at < _CURRENT_S:
                 self._beating.beat(now, self._position.revision, is_guest=self._is_guest)
@@ -183,23 +185,20 @@ class TreePublisher:
         if head is None:
             self._work = self._reconciler.fill()
             return
-        if not self._is_held(head.position):
+        if not self._history.holds(head.position):
             if self._adopt:
                 log.warning("adopting the tree of %s, which was at %s", self.namespace.name, head.position)
-                self._finish()
+                self._reconciler.finish()
                 self._work = self._reconciler.restate(None)
             else:
                 self._refuse(head.position, now)
             return
         self.refusal = ""
-        if self._finish():
+        if self._reconciler.finish():
             self._position = head.position
         else:
             log.warning("the log of %s is damaged; the tree is compared with the journal", self.namespace.name)
             self._work = self._reconciler.restate(head.revision)
-
-    def _finish(self) -> bool:
-        return self._reconciler.finish()
 
     def _go_on(self) -> None:
         assert self._work is not None
@@ -211,15 +210,8 @@ class TreePublisher:
         self._position = None if self.writer.head is None else self.writer.head.position
 
     def _catch_up(self) -> None:
-        at = self._position
-        assert at is not None
-        try:
-            page = self._feed.reads.changes(
-                at.revision, namespace=self.namespace.name, limit=_PAGE, payloads=True, lineage=at.lineage,
-                chain=at.chain,
-            )  # fmt: skip
-        except PositionGone as e:
-            raise ConflictError(f"the journal no longer holds {at}") from e  # looked at again, and then refused
+        assert self._position is not None
+        page = self._history.after(self._position)
         self._publish(page.rows, Position(page.state.lineage, page.revision, page.chain))
 
     def _publish(self, rows: Sequence[Row], end: Position) -> None:
@@ -229,26 +221,6 @@ class TreePublisher:
         self._standby.paid(end.revision)
 
     # Whether it is ours
-
-    def _is_at_feed(self, at: Position) -> bool:
-        state = self._feed.state
-        return state is not None and at.lineage == state.lineage and at.revision >= state.revision
-
-    def _check_ahead(self, at: Position) -> None:
-        """A tree may be ahead of what is known of the journal, but not of the journal."""
-        state = self._feed.state
-        if state is not None and at.revision > state.revision and not self._is_held(at):
-            raise ConflictError(f"the journal no longer holds {at}")
-
-    def _is_held(self, at: Position) -> bool:
-        """Whether the journal is the one that the tree was published from."""
-        state = self._feed.state
-        if state is not None and state.position == at:
-            return True
-        try:
-            return self._feed.reads.pin(at.revision).position == at
-        except PositionGone:
-            return False
 
     def _refuse(self, at: Position, now: float) -> None:
         text = f"the tree is of another lineage or history: it stands at {at}, which this journal does not hold"
@@ -277,11 +249,11 @@ class TreePublisher:
 
     def _compare_history(self, head: Head, now: float) -> None:
         """See whether a tree that others publish is of our journal, and whether it lacks something now."""
-        if self._is_held(head.position):
+        if self._history.holds(head.position):
             self.refusal = ""
-            page = self._feed.reads.changes(head.revision, namespace=self.namespace.name, limit=1, payloads=False)
-            if page.rows:
-                self._standby.owe(page.rows[-1].revision, page.rows[0].recorded_ms, now)
+            lacking = self._history.first_after(head.revision)
+            if lacking is not None:
+                self._standby.owe(*lacking, now)
         elif self._adopt:
             self._begin(is_guest=True)
         else:
@@ -290,27 +262,20 @@ class TreePublisher:
     # Telling
 
     def status(self) -> dict[str, Any]:
-        """How far the namespace is published, and by whom."""
-        head = self.writer.head if self.publishes and self.writer.is_loaded else self._standby.head
-        beat, owed, state = self._standby.beat, self._standby.owed, self._feed.state
-        ours = self.publishes
-        unpublishable = dict(self.writer.unpublishable) if ours or beat is None else beat.unpublishable
-        return {
-            "namespace": self.namespace.name,
-            "state": self._state(),
-            "n": None if head is None else head.n,
-            "revision": None if head is None else head.revision,
-            "journal_revision": None if state is None else state.revision,
-            "leader": self._who if ours else self.election.leader,
-            "is_leader": ours,
-            "oldest_unpublished_s": 0.0 if owed is None else max(0.0, (times.now_ms() - owed.oldest_ms) / 1000),
-            "large": len(self.writer.nodes.large) if ours or beat is None else beat.large,
-            "unpublishable": unpublishable,
-            "published": self.writer.published,
-            "repaired": self.writer.repaired,
-            "errors": self.errors,
-            "error": f"{self.refusal}; {_ADOPT}" if self.refusal else self.error,
-        }
+        """How far the namespace is published, and by whom; callable from any thread."""
+        ours, state = self.publishes, self._feed.state
+        told = status_of(self.writer, self._standby, is_ours=ours)
+        return (
+            {"namespace": self.namespace.name, "state": self._state()}
+            | told
+            | {
+                "journal_revision": None if state is None else state.revision,
+                "leader": self._who if ours else self.election.leader,
+                "is_leader": ours,
+                "errors": self.errors,
+                "error": f"{self.refusal}; {_ADOPT}" if self.refusal else self.error,
+            }
+        )
 
     def _state(self) -> str:
         if self.refusal:
