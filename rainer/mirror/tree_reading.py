@@ -50,7 +50,7 @@ class TreeReader:
     def batches(self, first: int, last: int) -> list[Batch]:
         """Batches of the log, in order, as they are now; Moved when one is not there any more, CorruptError."""
         numbers = range(first, last + 1)
-        found = self._zk.get_data([self._tree.batch(n) for n in numbers])
+        found = self._zk.get_large([self._tree.batch(n) for n in numbers])
         batches = []
         for n, value in zip(numbers, found, strict=True):
             if value is None:
@@ -128,7 +128,7 @@ class TreeReader:
     def _join_one(self, record: PackedHead, *, is_patient: bool) -> PackedHead:
         parts = Parts.from_bytes(record.data)
         base = self._tree.large_key(record.key)
-        pieces = self._zk.get_data([f"{base}/{name}" for name in parts.names])
+        pieces = self._zk.get_large([f"{base}/{name}" for name in parts.names])
         if None in pieces and is_patient:
             raise Moved
         data = b"".join(piece for piece in pieces if piece is not None)

@@ -92,8 +92,8 @@ class Audit:
         """How large the batches are, with the pieces they speak of, that others wrote."""
         writer = self._writer
         numbers = writer.window.unmeasured()
-        found = writer.zk.get_many([writer.tree.batch(n) for n in numbers])
-        writer.window.measure({n: len(node[0]) for n, node in zip(numbers, found, strict=True) if node is not None})
+        found = writer.zk.get_large([writer.tree.batch(n) for n in numbers])
+        writer.window.measure({n: len(data) for n, data in zip(numbers, found, strict=True) if data is not None})
 
     def _strange(self, keys: Sequence[str]) -> list[str]:
         """Those of the keys whose node was last written by somebody else, or is gone."""

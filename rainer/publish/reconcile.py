@@ -137,7 +137,7 @@ class Reconciler:
 
     def _batches(self, head: Head) -> list[Batch]:
         numbers = range(head.data_n + 1, head.n + 1)
-        found = self._writer.zk.get_many([self._writer.tree.batch(n) for n in numbers])
+        found = self._writer.zk.get_large([self._writer.tree.batch(n) for n in numbers])
         if None in found:
             raise NotFoundError("a batch of the log is gone")
-        return [Batch.from_bytes(data[0]) for data in found if data is not None]
+        return [Batch.from_bytes(data) for data in found if data is not None]

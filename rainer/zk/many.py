@@ -15,7 +15,9 @@ from rainer.zk.requests import MultiData, MultiLook, MultiRead
 
 _READ_BYTES_AIM: Final = 1_500_000
 _READ_KEYS_MAX: Final = 1_000
-_READ_KEYS_FIRST: Final = 100
+_READ_KEYS_FIRST: Final = 8
+_READ_KEYS_GROWTH: Final = 8
+_LARGE_AT_ONCE: Final = 2
 _IN_FLIGHT: Final = 4
 _LOOKS_IN_FLIGHT: Final = 2
 _WATCHES_IN_FLIGHT: Final = 500
@@ -39,6 +41,10 @@ class ManyReader:
         """The nodes' data."""
         return self._run(paths, MultiData)
 
+    def large_data(self, paths: Sequence[str]) -> list[bytes | None]:
+        """The data of nodes of which each may be as large as a node can be."""
+        return self._run(paths, MultiData, keys_max=_LARGE_AT_ONCE)
+
     def last_changes(self, paths: Sequence[str]) -> list[int | None]:
         """The transaction that last changed each node, None for those that are not there."""
         return [None if v is None else v[1] for v in self._run(paths, MultiLook, in_flight=_LOOKS_IN_FLIGHT)]
@@ -49,12 +55,17 @@ class ManyReader:
         kind: type[MultiRead],
         timeout_s: float = CALL_TIMEOUT_S,
         in_flight: int = _IN_FLIGHT,
+        keys_max: int = _READ_KEYS_MAX,
     ) -> list[Any]:
+        """Begin with few, and ask for more at once as answers tell how large nodes are.
+
+        A server takes several times an answer's size from its heap, and one that has no more of it ends.
+        """
         found: list[Any] = []
         waiting: deque[tuple[Sequence[str], Any]] = deque()
-        at, portion = 0, _READ_KEYS_FIRST
+        at, portion = 0, min(_READ_KEYS_FIRST, keys_max)
         while at < len(paths) or waiting:
-            while at < len(paths) and len(waiting) < in_flight:
+            while at < len(paths) and len(waiting) < (in_flight if found else 1):
                 some = paths[at : at + portion]
                 at += len(some)
                 waiting.append((some, self._ask(some, kind)))
@@ -62,7 +73,8 @@ class ManyReader:
             values = self._answer(some, result, kind, timeout_s)
             found += values
             size = sum(kind.size_of(value) for value in values if value is not None)
-            portion = max(1, min(_READ_KEYS_MAX, _READ_BYTES_AIM * len(some) // max(size, 1)))
+            fitting = _READ_BYTES_AIM * len(some) // max(size, 1)
+            portion = max(1, min(keys_max, len(some) * _READ_KEYS_GROWTH, fitting))
         return found
 
     def _ask(self, paths: Sequence[str], kind: type[MultiRead]) -> Any:
