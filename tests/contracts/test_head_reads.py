@@ -105,11 +105,11 @@ def test_a_read_never_shows_less_than_was_acknowledged_before_it(
 
         async def main() -> None:
             async with living(journal) as live:
-                with climbing(other, acknowledged, seed, 60 if writers != "own" else 0) as thread:
-                    own = asyncio.create_task(write(live, 60 if writers != "others" else 0))
+                with climbing(other, acknowledged, seed, 20 if writers != "own" else 0) as thread:
+                    own = asyncio.create_task(write(live, 20 if writers != "others" else 0))
                     readers = [
                         read(live, random.Random(seed + n), lambda: own.done() and not thread.is_alive())
-                        for n in range(4)
+                        for n in range(2)
                     ]
                     assert sum(await asyncio.gather(*readers)) > 0
                     await own
