@@ -12,8 +12,8 @@ from rainer.model.packed import RECORD_BYTES, Kind, PackedHead
 from rainer.model.position import Position
 from rainer.model.serialization import pack
 
-WRITE_BYTES: Final = 700_000
-"""What one multi is filled to; ZooKeeper drops the connection of a request over 1,048,575 bytes."""
+WRITE_BYTES: Final = 250_000
+"""What one multi is filled to. A server keeps its last 500 writes in memory: of 700 kB each, a heap of 512 MB dies."""
 LARGE_BYTES: Final = 950_000
 """A commit of more bytes is kept in pieces; up to here its data node carries it, and every JVM reader sees it."""
 _OPERATION_BYTES: Final = 120

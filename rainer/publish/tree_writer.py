@@ -16,7 +16,7 @@ from rainer.publish.steps import Step, steps_of
 from rainer.zk import Check, Create, Delete, Operation, Set, Stat, Tree, Written, ZooKeeper
 
 log = logging.getLogger("rainer.publish")
-_IN_FLIGHT: Final = 4
+_IN_FLIGHT: Final = 6
 _TRIES_BESIDE_KEYS: Final = 10
 _TRIES_A_KEY: Final = 4
 
