@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
+from rainer.errors import RainerError
 from rainer.zk import Operation, Written, ZooKeeper
 
 
@@ -54,7 +56,8 @@ class MortalZooKeeper(ZooKeeper):
             raise Killed
         wait = super().write_later(operations)
         if self.death.moment is Moment.AFTER and self.death.writes == self.death.at:
-            wait()
+            with suppress(RainerError):  # a refused write is a step as well
+                wait()
         if self.death.comes(Moment.AFTER):
             raise Killed
         return wait

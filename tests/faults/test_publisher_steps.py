@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +14,8 @@ from rainer.publish import Publisher, publisher
 from tests.faults.mirror_deaths import Death, Moment, MortalZooKeeper
 from tests.faults.mirror_history import Recorder
 from tests.faults.mirror_rig import TREE, Rig, hand, pass_time
+from tests.services.process_service import ProcessService
+from tests.services.waiting import wait_until
 from tests.services.zookeeper import ZooKeeper
 
 pytestmark = [
@@ -37,18 +39,18 @@ def publishing(rig: Rig, death: Death, monkeypatch: pytest.MonkeyPatch) -> Itera
         yield mortal
 
 
-def chosen(moments: list[tuple[int, Moment]], seed: int, *, all_of_them: bool) -> list[tuple[int, Moment]]:
-    """All moments of death where there is time for it, else a few by the seed."""
-    return moments if all_of_them else sorted(random.Random(seed).sample(moments, _SAMPLE))
-
-
-def deaths(writes: int) -> list[tuple[int, Moment]]:
-    return [(at, moment) for at in range(1, writes + 1) for moment in Moment]
+def deaths(writes: int, seed: int, *, is_thorough: bool) -> list[tuple[int, Moment]]:
+    """Every step, each before or after its write as the seed has it; a few of them where there is no time for all."""
+    chance = random.Random(seed)
+    every = [(at, chance.choice(list(Moment))) for at in range(1, writes + 1)]
+    return every if is_thorough else sorted(chance.sample(every, _SAMPLE))
 
 
 def test_a_changeset_of_10000_keys(
-    own_zookeeper: ZooKeeper, sqlite_url: str, seed: int, monkeypatch: pytest.MonkeyPatch, thorough: bool
-) -> None:
+    own_zookeeper: ZooKeeper, sqlite_url: str, seed: int, monkeypatch: pytest.MonkeyPatch, thorough: bool,
+    show_log: Callable[[ProcessService], None],
+) -> None:  # fmt: skip
+    show_log(own_zookeeper)
     chance = random.Random(seed)
     with Rig(sqlite_url, own_zookeeper.hosts, seed) as rig:
         with rig.publishing():
@@ -58,21 +60,27 @@ def test_a_changeset_of_10000_keys(
         writes = count_writes(rig, warm, chance, monkeypatch)
         print(f"{writes} writes a changeset")
         assert writes >= 6
-        for at, moment in chosen(deaths(writes), seed, all_of_them=thorough):
+        for at, moment in deaths(writes, seed, is_thorough=thorough):
             death = Death()
             with publishing(rig, death, monkeypatch) as mortal:
-                rig.level(warm)
+                wait_until(lambda mortal=mortal: leads(mortal), _PATIENCE_S, "the lead of the one that is to die")
                 idle(death)
                 death.writes, death.at, death.moment = 0, at, moment
                 rig.commits.every(chance.randbytes(_PAYLOAD_BYTES))
                 if not death.came.wait(_PATIENCE_S):
-                    raise AssertionError(f"nobody died {moment.value} write {at} of {writes}")
+                    raise AssertionError(
+                        f"nobody died {moment.value} write {at} of {writes}: {death}, {mortal.status()}, {mortal.error}"
+                    )
                 with rig.brief(f"cold, {moment.value} write {at}") as cold:
                     assert len(cold) == _KEYS
                     if chance.random() < 0.5:
                         mortal._zk.close()  # its session ends with it; else it goes on for as long as it may
                     with rig.publishing():
                         rig.level(warm, cold)
+
+
+def leads(mortal: Publisher) -> bool:
+    return [(one["is_leader"], one["state"]) for one in mortal.status()] == [(True, "publishing")]
 
 
 def idle(death: Death) -> None:
@@ -106,7 +114,7 @@ def test_the_first_filling(
             with rig.brief("first") as first:
                 rig.level(first)
             idle(counted)
-        for at, moment in chosen(deaths(counted.writes), seed, all_of_them=thorough):
+        for at, moment in deaths(counted.writes, seed, is_thorough=thorough):
             own_zookeeper.kill()
             own_zookeeper.wipe()
             own_zookeeper.start()
@@ -134,4 +142,5 @@ def test_a_filling_that_begins_under_an_empty_tree(zookeeper_hosts: str, sqlite_
         assert (dict(early), early.position) == ({}, None)
         rig.commits.fill(_KEYS)
         rig.publisher()
+        rig.level(early)
         rig.healed(early)
