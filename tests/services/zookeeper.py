@@ -104,7 +104,12 @@ class ZooKeeper(ProcessService):
         A second connection takes the session over and closes it, which leaves the same to see as an expiry.
         """
         self._refuse_unless_owned("expire a session of")
-        zookeeper_wire.end_session(self.port, *client_id)
+        for tries_left in range(2, -1, -1):
+            try:
+                return zookeeper_wire.end_session(self.port, *client_id)
+            except ConnectionError:  # the client, taking its session back at the same moment, was quicker
+                if not tries_left:
+                    raise
 
     def make_chroot(self) -> str:
         """Create a new, empty node and return a hosts string that ends in its path."""
