@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -104,12 +105,12 @@ class ZooKeeper(ProcessService):
         A second connection takes the session over and closes it, which leaves the same to see as an expiry.
         """
         self._refuse_unless_owned("expire a session of")
-        for tries_left in range(2, -1, -1):
-            try:
-                return zookeeper_wire.end_session(self.port, *client_id)
-            except ConnectionError:  # the client, taking its session back at the same moment, was quicker
-                if not tries_left:
-                    raise
+        for _ in range(2):
+            # The client, taking its session back at the same moment, may be quicker.
+            with contextlib.suppress(ConnectionError):
+                zookeeper_wire.end_session(self.port, *client_id)
+                return
+        zookeeper_wire.end_session(self.port, *client_id)
 
     def make_chroot(self) -> str:
         """Create a new, empty node and return a hosts string that ends in its path."""
