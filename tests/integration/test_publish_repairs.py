@@ -69,7 +69,7 @@ def test_a_hand_made_change_is_undone_and_mirrors_are_told(damage: str, view: Tr
     before = view.head
     operation = DAMAGE[damage](view)
     view.zk.write([operation])  # type: ignore[list-item]
-    wait_until(lambda: view.data() == view.expected(), 10, "the repair")
+    wait_until(lambda: view.data() == view.expected(), 30, "the repair")
     head = view.assert_published()
     assert head.position == before.position
     (repair,) = view.batches(before.n)
@@ -91,13 +91,13 @@ def test_versions_go_on_after_a_hand_written_one(view: TreeView) -> None:
 
 def test_all_of_it_deleted(view: TreeView) -> None:
     view.zk.write([Delete(view.tree.key(key)) for key in view.expected()])
-    wait_until(lambda: view.data() == view.expected(), 10, "the repair")
+    wait_until(lambda: view.data() == view.expected(), 30, "the repair")
     view.assert_published()
 
 
 def test_the_folder_of_the_nodes_deleted(view: TreeView) -> None:
     view.zk.delete_tree(view.tree.data)
-    wait_until(lambda: view.data() == view.expected(), 10, "the repair")
+    wait_until(lambda: view.data() == view.expected(), 30, "the repair")
     commit(view.journal, "k1")
     view.wait()
 
@@ -108,7 +108,7 @@ def test_damage_done_while_nobody_published(zk: ZooKeeper, journal: Journal, zoo
         view.wait()
     zk.write([Set(view.tree.key("k1"), b"garbage"), Delete(view.tree.key("k2")), Create(view.tree.key("invented"))])
     with publishing(journal, zookeeper_hosts):
-        wait_until(lambda: view.data() == view.expected(), 10, "the repair")
+        wait_until(lambda: view.data() == view.expected(), 30, "the repair")
         view.assert_published()
 
 
@@ -127,9 +127,9 @@ def test_pieces_of_a_large_commit_damaged(zk: ZooKeeper, journal: Journal, zooke
             Create(view.tree.key("k"), b"stale"),
         ):
             zk.write([operation])
-            wait_until(lambda: not view.data() and _joined(view) == view.expected(), 10, f"the repair of {operation}")
+            wait_until(lambda: not view.data() and _joined(view) == view.expected(), 30, f"the repair of {operation}")
         view.zk.delete_tree(path)
-        wait_until(lambda: _joined(view) == view.expected(), 10, "the repair of all")
+        wait_until(lambda: _joined(view) == view.expected(), 30, "the repair of all")
         view.assert_published()
 
 
@@ -183,7 +183,7 @@ def test_a_key_that_may_not_be_written_blocks_no_other(view: TreeView, zookeeper
     wait_until(lambda: len(_beats(view)) >= 2, 10, "more audits")
     assert len(view.numbers()) == grown  # what cannot be repaired fills no log
     _denied(zookeeper_hosts, view.tree.data, list(OPEN_ACL_UNSAFE))
-    wait_until(lambda: view.data() == view.expected(), 10, "the repair once it is allowed")
+    wait_until(lambda: view.data() == view.expected(), 30, "the repair once it is allowed")
     wait_until(lambda: not _unpublishable(view), 10, "the end of the report")
 
 

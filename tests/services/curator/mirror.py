@@ -187,6 +187,7 @@ class CuratorMirror:
                 return
             state = f"it holds {len(self._data)} keys; the last events: {self.events[-5:]}"
         if self._ended:
+            self._need_process().wait(_STOP_S)  # its output has ended, and itself any moment now
             raise ServiceError(self._with_log(f"Curator's program ended before {what}; {state}"))
         raise TimeoutError(self._with_log(f"not within {timeout_s:g} s: {what}; {state}"))
 
