@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -19,15 +20,15 @@ from rainer.model.published import Report
 _JSON: dict[str, str | bytes] = {"Content-Type": "application/json"}
 
 
-class ServerCalls:
+class ServerCalls(ABC):
     """The part of Client that is about its server."""
 
     _caller: Caller
     _reader: Reader
 
     @property
-    def namespace_name(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def namespace_name(self) -> str: ...
 
     def namespaces(self) -> list[Namespace]:
         """All namespaces of the server."""

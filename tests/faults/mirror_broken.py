@@ -5,6 +5,7 @@ A publisher is broken in what it writes to ZooKeeper, a mirror in what its sourc
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -54,8 +55,8 @@ class PublisherFault:
         return self.beside(operations, batch, broken)
 
     def broken(self, batch: Batch) -> Batch:
-        """The batch as it is written instead."""
-        raise NotImplementedError
+        """The batch as it is written instead; as it is, where the fault is not in the batch."""
+        return batch
 
     def beside(self, operations: list[Operation], batch: Batch, broken: Batch) -> list[Operation]:
         """Keep the nodes of records away that are not in the batch any more."""
@@ -132,7 +133,7 @@ PUBLISHER_FAULTS: Mapping[str, type[PublisherFault]] = {
 }
 
 
-class BrokenSink:
+class BrokenSink(ABC):
     """Stands between a source and its mirror; everything but `apply` passes as it is."""
 
     def __init__(self, sink: Any) -> None:
@@ -149,8 +150,8 @@ class BrokenSink:
         self.done += 1
         return self.break_apply(list(records), position, repair)
 
-    def break_apply(self, records: list[PackedHead], position: Position | None, repair: bool) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def break_apply(self, records: list[PackedHead], position: Position | None, repair: bool) -> bool: ...
 
 
 class DropsOne(BrokenSink):

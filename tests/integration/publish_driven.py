@@ -57,10 +57,11 @@ class Driven:
         """Take turns until all is published, or until something else; at most so many."""
         done = until or (lambda: self.feed.state is not None and self._is_level())
         for _ in range(turns):
+            self.wake.clear()
             self.turn()
             if done():
                 return
-            time.sleep(max(0.0, min(0.05, self.tree.next_turn() - time.monotonic())))
+            self.wake.wait(max(0.0, min(0.05, self.tree.next_turn() - time.monotonic())))
         raise TimeoutError(f"not within {turns} turns: {self.tree.status()}")
 
     def _is_level(self) -> bool:
