@@ -69,6 +69,18 @@ class CommitIdReused(InvalidError):
     code = "commit-id-reused"
 
 
+class InvalidUri(InvalidError):
+    """No store understands the URI; the hint says what one looks like."""
+
+    code = "invalid-uri"
+
+
+class InvalidManifest(InvalidError):
+    """A manifest, lock file or pack says something that it may not."""
+
+    code = "invalid-manifest"
+
+
 class NotFoundError(RainerError):
     """The key, version or other named thing does not exist."""
 
@@ -85,6 +97,18 @@ class PositionGone(NotFoundError):
     """The journal does not hold the position asked for (restored or other lineage): reload from the heads."""
 
     code = "position-gone"
+
+
+class ObjectNotFound(NotFoundError):
+    """The store has no object of that URI."""
+
+    code = "object-not-found"
+
+
+class AssetNotFound(NotFoundError):
+    """The manifest names no such path, or the path has no such version."""
+
+    code = "asset-not-found"
 
 
 class ConflictError(RainerError):
@@ -143,6 +167,18 @@ class NamespaceExists(ConflictError):
     code = "namespace-exists"
 
 
+class ObjectExists(ConflictError):
+    """An object of that name is there already, with other contents, and names like it are written once."""
+
+    code = "object-exists"
+
+
+class AssetVersionConflict(ConflictError):
+    """The version asked for is not above the one that the manifest names."""
+
+    code = "asset-version-conflict"
+
+
 class DeniedError(RainerError):
     """Not allowed: by permission, by a closed namespace, or by a read-only server."""
 
@@ -155,10 +191,22 @@ class NamespaceClosed(DeniedError):
     code = "namespace-closed"
 
 
+class CredentialsError(DeniedError):
+    """A store wants credentials, and those found are missing, wrong or expired; the message says what to set."""
+
+    code = "credentials"
+
+
 class CorruptError(RainerError):
     """Stored data contradicts itself; `rainer verify` tells where."""
 
     code = "corrupt"
+
+
+class WrongDigest(CorruptError):
+    """What a store sent is not what was promised: another size or another SHA-256. Nothing of it was kept."""
+
+    code = "wrong-digest"
 
 
 class UnavailableError(RainerError):
@@ -176,6 +224,25 @@ class OverloadedError(UnavailableError):
     @property
     def retry_after_s(self) -> int:
         return int(self.details.get("retry_after_s", 1))
+
+
+class StoreUnavailable(UnavailableError):
+    """A store cannot be reached, stalls, throttles or breaks off, also after several tries."""
+
+    code = "store-unavailable"
+
+
+class NotCached(UnavailableError):
+    """The file is not in the local cache, and nothing could be fetched; the message names the path looked at."""
+
+    code = "not-cached"
+
+
+class NoSpace(UnavailableError):
+    """The disk, or the cache's limit, has no room for the file; nothing of it was kept."""
+
+    code = "no-space"
+    retryable = False
 
 
 class OutcomeUnknown(RainerError):

@@ -68,3 +68,10 @@ LOCK_TIMEOUT_S: Final = 8
 """How long a writer waits for the journal's lock before it answers that the database is unavailable."""
 STALLED_WRITER_S: Final = 5
 """How long a stopped process may hold the journal's lock before the database (or, on SQLite, we) end its hold."""
+
+CACHE_BYTES_MAX: Final = 50 * 1024 * MiB
+"""What the local cache of assets may hold unless set otherwise."""
+STORE_FILE_BYTES_MAX: Final = 16 * 1024 * MiB
+"""The largest file that the server store takes unless set otherwise."""
+ASSET_PATH_BYTES_MAX: Final = 1_024
+"""The longest path of an asset, as S3 bounds its keys; a component has at most 255 bytes, as in file systems."""

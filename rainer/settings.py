@@ -71,6 +71,16 @@ def _user_folder(kind: str) -> Callable[[Mapping[str, Any]], Path]:
     return folder
 
 
+def _default_cache(_above: Mapping[str, Any]) -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("rainer", appauthor=False)) / "assets"
+
+
+def _default_contents(above: Mapping[str, Any]) -> str:
+    return str(above["data_dir"] / "store")
+
+
 def _default_database(above: Mapping[str, Any]) -> str:
     return f"sqlite:///{above['data_dir'] / 'journal.db'}"
 
@@ -81,6 +91,21 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("author", "client", TEXT, None, "Who makes the commits (else git's user.email, else the login name)"),
     Setting("timeout_s", "client", SECONDS, 30.0, "Seconds a call to the server may take, repetitions included"),
     Setting("connect_timeout_s", "client", SECONDS, 5.0, "Seconds to wait for a connection"),
+    Setting("manifest", "client", TEXT, "prod", "Key of the manifest that `rainer asset` works on"),
+    Setting("store", "client", TEXT, None, "Store for assets, such as s3://bucket; none: the server's own"),
+    Setting(
+        "store_credentials", "client", TEXT, None, "Credentials to try in order, as `default profile:NAME anonymous`"
+    ),
+    Setting("store_timeout_s", "client", SECONDS, 60.0, "Seconds without a byte until a store counts as stalled"),
+    Setting("cache_dir", "client", PATH, _default_cache, "Folder of the local cache of assets"),
+    Setting(
+        "cache_bytes_max", "client", BYTES, limits.CACHE_BYTES_MAX, "Size of that cache; the least used goes first"
+    ),
+    Setting("cache_timeout_s", "client", SECONDS, 86_400.0, "Seconds until a file without a digest is checked again"),
+    Setting("cache_immutable", "client", TEXT, None, "URL prefixes whose files never change, with spaces between"),
+    Setting("cache_read_only", "client", SWITCH, False, "Take files from the cache and never write to it"),
+    Setting("cache_shared", "client", SWITCH, False, "Let the folder's group read and write the cache"),
+    Setting("offline", "client", SWITCH, False, "Ask no store: only what the cache holds is served"),
     Setting("host", "server", TEXT, "127.0.0.1", "Address to listen on"),
     Setting("port", "server", whole(0, 65535), 8080, "Port to listen on; 0 takes a free one"),
     Setting("data_dir", "server", PATH, _user_folder("data"), "Folder for what the server keeps on disk"),
@@ -106,6 +131,12 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("zookeeper_certificate", "server", PATH, None, "File of our own certificate for ZooKeeper"),
     Setting("zookeeper_key", "server", PATH, None, "File of that certificate's private key"),
     Setting("zookeeper_timeout_s", "server", SECONDS, 10.0, "Seconds until ZooKeeper gives up a silent session"),
+    Setting(
+        "store_contents", "server", TEXT, _default_contents, "Folder, or store's URL, for the server store's files"
+    ),
+    Setting(
+        "store_file_bytes_max", "server", BYTES, limits.STORE_FILE_BYTES_MAX, "Largest file the server store takes"
+    ),
     Setting("namespaces", "mirror", TEXT, "diary", "Namespaces that `rainer mirror` serves, as a,b"),
     Setting("editor", "terminal", TEXT, "vi", "Editor for `rainer edit`", ("VISUAL", "EDITOR"), in_file=False),
     Setting("pager", "terminal", TEXT, "less -FRX", "Pager for long output; `cat` for none", ("PAGER",), in_file=False),
@@ -126,6 +157,17 @@ class Settings:
     author: str | None
     timeout_s: float
     connect_timeout_s: float
+    manifest: str
+    store: str | None
+    store_credentials: str | None
+    store_timeout_s: float
+    cache_dir: Path
+    cache_bytes_max: int
+    cache_timeout_s: float
+    cache_immutable: str | None
+    cache_read_only: bool
+    cache_shared: bool
+    offline: bool
     host: str
     port: int
     data_dir: Path
@@ -147,6 +189,8 @@ class Settings:
     zookeeper_certificate: Path | None
     zookeeper_key: Path | None
     zookeeper_timeout_s: float
+    store_contents: str
+    store_file_bytes_max: int
     namespaces: str
     editor: str
     pager: str

@@ -16,7 +16,7 @@ LADDER = (
     ("settings",),
     ("database",),
     ("journal", "zk", "store", "client"),
-    ("publish", "mirror"),
+    ("publish", "mirror", "cache", "server_store"),
     ("assets",),
     ("service",),
     ("api",),
@@ -26,8 +26,8 @@ RUNG = {part: number for number, rung in enumerate(LADDER) for part in rung}
 
 # Below them on the ladder is not enough: only these parts may import the key.
 RESERVED = {
-    "settings": {"service", "api", "cli"},
-    "database": {"journal", "store", "service", "api", "cli"},
+    "settings": {"assets", "service", "api", "cli"},
+    "database": {"journal", "server_store", "service", "api", "cli"},
 }
 
 # They gather what users import, from every rung.
@@ -36,7 +36,7 @@ FACADE_NAMES = {"__version__"}
 
 # Where a library may be imported: paths inside the package.
 LIBRARIES = {
-    "sqlalchemy": ("database/", "journal/"),
+    "sqlalchemy": ("database/", "journal/", "server_store/"),
     "alembic": ("database/",),
     "asyncpg": ("database/", "journal/dialects/"),
     "psycopg": ("database/", "journal/dialects/"),

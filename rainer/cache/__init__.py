@@ -1,0 +1,1 @@
+"""Verified files on local disk, fetched once for all processes."""
