@@ -1,0 +1,152 @@
+"""How a connection comes about: plain or with TLS, directly or by way of the proxy that the environment names."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import urllib.request
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from rainer.errors import InvalidUri
+from rainer.store.http_wire import Connection, WireError
+
+CONNECT_TIMEOUT_S: Final = 15.0
+"""The longest wait for a connection, however patient the store is with bytes."""
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """Whom to ask: scheme, host and port, and the text of the Host header."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def netloc(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.netloc}"
+
+
+class Way(NamedTuple):
+    """How an origin is reached: over a proxy or not, and what plain requests say to that proxy."""
+
+    proxy: Origin | None
+    authorization: str | None
+
+
+class UntrustedError(Exception):
+    """The server's certificate was refused: trying again would not help."""
+
+
+def split_url(url: str) -> tuple[Origin, str]:
+    """Origin and target (path and query) of an http(s) URL; any userinfo and fragment are left away."""
+    parts = urlsplit(url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return origin_of(parts, url), target
+
+
+def origin_of(parts: SplitResult, url: str) -> Origin:
+    """The origin of a split URL. Raises InvalidUri."""
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in _PORTS or not parts.hostname or port == -1:
+        raise InvalidUri(f"{url!r} is no URL of a web server", hint="such as https://host/path")
+    return Origin(parts.scheme, _ascii(parts.hostname, url), port or _PORTS[parts.scheme])
+
+
+def _ascii(host: str, url: str) -> str:
+    try:
+        return host.encode("idna").decode() if not host.isascii() else host
+    except UnicodeError:
+        raise InvalidUri(f"{url!r} names a host that cannot be") from None
+
+
+@lru_cache(maxsize=256)
+def way_to(origin: Origin) -> Way:
+    """The proxy for an origin, as the environment (or the system's settings) names it: `https_proxy`, `no_proxy` …"""
+    named = urllib.request.getproxies().get(origin.scheme)
+    if not named or urllib.request.proxy_bypass(origin.host):
+        return Way(None, None)
+    parts = urlsplit(named if "://" in named else f"http://{named}")
+    authorization = None
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        authorization = "Basic " + base64.b64encode(login.encode()).decode()
+    return Way(origin_of(parts, named), authorization)
+
+
+def connect(origin: Origin, timeout_s: float, ca_bundle: str | None) -> Connection:
+    """Open a connection. Raises WireError, or UntrustedError for a certificate that does not prove the host."""
+    way = way_to(origin)
+    try:
+        sock = _dial(way.proxy or origin, timeout_s, ca_bundle)
+        if way.proxy is not None and origin.scheme == "https":
+            sock = _closing_on_error(sock, lambda: _tunnel(sock, origin, way, timeout_s, ca_bundle))
+    except ssl.SSLCertVerificationError as e:
+        raise UntrustedError(f"{origin.url} shows a certificate that is not trusted: {e.verify_message}") from e
+    except TimeoutError as e:
+        raise WireError(f"no connection to {origin.netloc} came about in time", stalled=True) from e
+    except OSError as e:
+        raise WireError(f"no connection to {origin.netloc}: {e.strerror or e}") from e
+    return Connection(sock, timeout_s)
+
+
+def _dial(origin: Origin, timeout_s: float, ca_bundle: str | None) -> socket.socket:
+    sock = socket.create_connection((origin.host, origin.port), min(timeout_s, CONNECT_TIMEOUT_S))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if origin.scheme == "https":
+        sock = _closing_on_error(sock, lambda: _with_tls(sock, origin.host, ca_bundle))
+    sock.settimeout(timeout_s)
+    return sock
+
+
+def _closing_on_error(sock: socket.socket, step: Callable[[], socket.socket]) -> socket.socket:
+    try:
+        return step()
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _tunnel(sock: socket.socket, origin: Origin, way: Way, timeout_s: float, ca_bundle: str | None) -> socket.socket:
+    authority = f"{origin.netloc if ':' in origin.netloc else f'{origin.netloc}:{origin.port}'}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+    if way.authorization:
+        lines.append(f"Proxy-Authorization: {way.authorization}")
+    connection = Connection(sock, min(timeout_s, CONNECT_TIMEOUT_S))
+    connection.send(("\r\n".join(lines) + "\r\n\r\n").encode(), None)
+    status = connection.read_head().status
+    if not 200 <= status < 300:
+        raise WireError(f"the proxy answers {status} when asked for {authority}")
+    return _with_tls(sock, origin.host, ca_bundle)
+
+
+def _with_tls(sock: socket.socket, host: str, ca_bundle: str | None) -> socket.socket:
+    return _context(ca_bundle).wrap_socket(sock, server_hostname=host)
+
+
+@lru_cache(maxsize=16)
+def _context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Trust as the system does; where its folders hold nothing, as certifi does."""
+    if ca_bundle is not None:
+        return ssl.create_default_context(cafile=ca_bundle)
+    context = ssl.create_default_context()
+    places = ssl.get_default_verify_paths()
+    folder = Path(places.capath) if places.capath else None
+    if not context.get_ca_certs() and not (folder and folder.is_dir() and any(folder.iterdir())):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context

@@ -1,0 +1,144 @@
+"""From a URL to the store that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+from rainer.errors import InvalidUri
+from rainer.store.store import Store
+
+ENTRY_POINTS: Final = "rainer.stores"
+"""Group of entry points by which others add schemes: name = scheme, value = a callable (url, **options) -> Store, which
+gets `credentials` and `timeout_s`."""
+SERVER_STORE: Final = "/-/store"
+"""What the path of a Rainer server's own store ends with."""
+
+_OWN: Final = {"s3", "gs", "az", "http", "https", "file", "memory"}
+
+
+def open_store(url: str, *, credentials: Sequence[str] = (), timeout_s: float = 60.0) -> Store:
+    """The store of a URL: `s3://bucket/prefix`, `gs://bucket`, `az://account/container`, `https://host/folder`,
+    `file:///folder`, `memory://name`, or a Rainer server's `http://host/-/store`.
+
+    `credentials` are tried in order (`default`, `env`, `profile:NAME`, `anonymous`; for web servers `bearer:TOKEN`).
+    `timeout_s` is how long a store may send nothing. Nothing is asked of the store here. Schemes of others come by
+    the entry point group "rainer.stores", which can also stand in for ours. Raises InvalidUri for a scheme that nobody
+    knows, MissingExtra for one whose library is not installed.
+    """
+    scheme = _scheme(url)
+    options: dict[str, Any] = {"credentials": tuple(credentials), "timeout_s": timeout_s}
+    point = _points().get(scheme)
+    if point is not None:
+        made: Store = point.load()(url, **options)
+        return made
+    if scheme not in _OWN:
+        raise InvalidUri(f"no store knows the scheme of {url!r}", hint=_hint())
+    return _open_own(scheme, url, options)
+
+
+def _open_own(scheme: str, url: str, options: dict[str, Any]) -> Store:
+    if scheme == "s3":
+        from rainer.store.s3 import S3Store
+
+        return S3Store(url, **options)
+    if scheme == "gs":
+        from rainer.store.gs import GsStore
+
+        return GsStore(url, **options)
+    if scheme == "az":
+        from rainer.store.az import AzStore
+
+        return AzStore(url, **options)
+    if scheme == "file":
+        from rainer.store.file import FileStore
+
+        return FileStore(url)
+    if scheme == "memory":
+        from rainer.store.memory import MemoryStore
+
+        return MemoryStore(url)
+    return _open_web(url, options)
+
+
+def _open_web(url: str, options: dict[str, Any]) -> Store:
+    if is_server_store(url):
+        from rainer.store.server import ServerStore
+
+        return ServerStore(url, timeout_s=options["timeout_s"])
+    from rainer.store.http import HttpStore
+
+    return HttpStore(url, **options)
+
+
+def is_server_store(url: str) -> bool:
+    """Whether an http(s) URL stands for (something in) a Rainer server's own store."""
+    path = url.split("?", 1)[0].rstrip("/") + "/"
+    return f"{SERVER_STORE}/" in path
+
+
+def root_of(uri: str) -> str:
+    """The URL of the whole store that an object's URI lies in: its bucket, container, host or server store."""
+    scheme = _scheme(uri)
+    if scheme in ("http", "https") and is_server_store(uri):
+        return uri[: uri.index(SERVER_STORE) + len(SERVER_STORE)]
+    if scheme == "file":
+        return "file:///"
+    place, _, rest = uri[len(scheme) + 3 :].partition("/")
+    if scheme == "az" and "@" not in place:  # az://account/container/object; the other form names both at once
+        return f"{scheme}://{place}/{rest.partition('/')[0]}"
+    return f"{scheme}://{place}"
+
+
+class Stores:
+    """Opens stores as URIs ask for them, and remembers them: one for each bucket, container or host.
+
+    One of `extra` that covers a URI goes before all others. For any number of threads; picklable if the extra stores
+    are, and after a fork each process goes on with connections of its own.
+    """
+
+    def __init__(self, credentials: Sequence[str] = (), timeout_s: float = 60.0, extra: Sequence[Store] = ()) -> None:
+        self.credentials = tuple(credentials)
+        self.timeout_s = timeout_s
+        self.extra = tuple(extra)
+        self._opened: dict[str, Store] = {}
+
+    def for_uri(self, uri: str) -> Store:
+        """The store that reads and writes this URI. Raises InvalidUri, and MissingExtra."""
+        for store in self.extra:
+            if store.covers(uri):
+                return store
+        root = root_of(uri)
+        store_or_none = self._opened.get(root)
+        if store_or_none is None:
+            # Of two threads that come at once one opens in vain, which costs nothing: a new store holds nothing yet.
+            made = open_store(root, credentials=self.credentials, timeout_s=self.timeout_s)
+            store_or_none = self._opened.setdefault(root, made)
+        return store_or_none
+
+    def close(self) -> None:
+        """Close this process's connections; the stores open new ones where they are used again."""
+        for store in (*self.extra, *list(self._opened.values())):
+            store.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": {}}
+
+
+def _scheme(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme or not rest:
+        raise InvalidUri(f"{url!r} is no URL of a store or an object", hint=_hint())
+    return scheme.lower()
+
+
+def _hint() -> str:
+    names = ", ".join(f"{name}://" for name in sorted(_OWN | set(_points())))
+    return f"such a URL begins with {names}; a folder is file:///its/path"
+
+
+@lru_cache(maxsize=1)
+def _points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
