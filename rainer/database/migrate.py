@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from rainer.database.address import parse_address, show_address
 from rainer.database.engine import be_patient, ensure_folder, open_engine, writing
 from rainer.database.failures import translated
+from rainer.database.schema import journal
 from rainer.errors import SchemaMismatch, UnavailableError
 
 _LOCK_NAME = "rainer-schema"
@@ -68,9 +69,13 @@ def upgrade(url: str) -> SchemaState:
 
 
 def prepare(engine: Engine) -> None:
-    """Make an empty database ready; raise SchemaMismatch, naming the command, where it holds another schema."""
+    """Make an empty database ready; raise SchemaMismatch, naming the command, where it holds another schema.
+
+    One of an older schema without a single commit is empty too: where tables are no part of a transaction, a server
+    that died between two migrations has left it so.
+    """
     found = state(engine)
-    if found.current is None:
+    if found.current is None or (found.is_older and _holds_nothing(engine)):
         upgrade_engine(engine)
         found = state(engine)
     if found.ok:
@@ -93,6 +98,12 @@ def state(engine: Engine) -> SchemaState:
         current = MigrationContext.configure(connection).get_current_revision()
     known = {s.revision for s in ScriptDirectory.from_config(_config()).walk_revisions()}
     return SchemaState(current, _head(), is_older=current is None or (current in known and current != _head()))
+
+
+def _holds_nothing(engine: Engine) -> bool:
+    """Whether the journal has never had a commit."""
+    with translated(), engine.connect() as connection:
+        return connection.execute(sa.select(journal.c.revision)).scalar() == 0
 
 
 def upgrade_engine(engine: Engine) -> None:

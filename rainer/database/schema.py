@@ -1,4 +1,4 @@
-"""The journal's tables, as every query sees them; migrations/ makes them.
+"""The tables of the journal and of the server store, as every query sees them; migrations/ makes them.
 
 Nothing ever updates or deletes a row of `commits`.
 """
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from rainer.database.types import DIGEST, LONG_TEXT, NAME, PAYLOAD, REVISION, TOKEN, KeyText
+from rainer.database.types import DIGEST, LONG_TEXT, NAME, PAYLOAD, PLACE, REVISION, TOKEN, KeyText, PathText
 
 metadata: Final = sa.MetaData()
 _INNODB: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_row_format": "DYNAMIC"}
@@ -77,4 +77,34 @@ heads: Final = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("is_empty", sa.Boolean, nullable=False),
     postgresql_with={"fillfactor": 70}, sqlite_with_rowid=False, **_INNODB,
+)  # fmt: skip
+
+# What the server store holds: a file's name, and which contents it has now.
+store_files: Final = sa.Table(
+    "store_files", metadata,
+    sa.Column("name", PathText, primary_key=True),
+    sa.Column("sha256", DIGEST, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("version_s", sa.BigInteger, nullable=False),
+    sa.Column("is_sealed", sa.Boolean, nullable=False),
+    sa.Column("recorded_ms", sa.BigInteger, nullable=False),
+    sa.Index("store_files_contents", "sha256"),
+    **_INNODB,
+)  # fmt: skip
+
+# Where contents lie. A row is written before its bytes: without `kept_sha256` it only announces them, with it, it is
+# the one place of these contents. `touched_ms` is when somebody last needed it; a condemned one is nobody's any more.
+store_contents: Final = sa.Table(
+    "store_contents", metadata,
+    sa.Column("place", PLACE, primary_key=True),
+    sa.Column("sha256", DIGEST, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("coding", TOKEN, nullable=False),
+    sa.Column("stored_size", sa.BigInteger, nullable=False),
+    sa.Column("kept_sha256", DIGEST),
+    sa.Column("touched_ms", sa.BigInteger, nullable=False),
+    sa.Column("is_condemned", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("kept_sha256", name="store_contents_kept"),
+    sa.Index("store_contents_touched", "touched_ms"),
+    **_INNODB,
 )  # fmt: skip

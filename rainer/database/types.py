@@ -34,6 +34,17 @@ class KeyText(sa.types.TypeDecorator[str]):
         return value.decode(errors="surrogateescape") if isinstance(value, bytes) else value
 
 
+class PathText(KeyText):
+    """The name of a file in the server store: longer than a key, compared in the same way."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "mysql":
+            return dialect.type_descriptor(mysql.VARBINARY(limits.ASSET_PATH_BYTES_MAX))
+        return super().load_dialect_impl(dialect)
+
+
 class Bytes(sa.LargeBinary):
     """Bytes, also where a hand at SQLite's own shell has left text."""
 
@@ -58,3 +69,4 @@ PAYLOAD: Final = Bytes().with_variant(mysql.MEDIUMBLOB(), "mysql")
 DIGEST: Final = Bytes(32).with_variant(mysql.VARBINARY(32), "mysql")
 # Only a column declared INTEGER becomes SQLite's own row number, which keeps commits in journal order on disk.
 REVISION: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+PLACE: Final = sa.String(128).with_variant(mysql.VARCHAR(128, charset="ascii", collation="ascii_bin"), "mysql")

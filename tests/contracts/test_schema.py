@@ -32,7 +32,7 @@ NEXT_MIGRATION = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
+revision = "0003"
 down_revision = "{head}"
 branch_labels = None
 depends_on = None
@@ -109,7 +109,7 @@ def test_threads_that_open_an_empty_database_at_once_make_it_once(journal_url: s
     assert len(lineages) == (many if journal_url == "memory:" else 1)
 
 
-@pytest.mark.parametrize("step", [1, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize("step", [1, 4, 5, 6, 7, 9, 10, 12, 13])
 def test_a_schema_that_was_begun_and_not_finished_is_finished(
     journal_url: str, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +149,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         folder = tmp_path / "migrations"
         shutil.copytree(migrate.script_folder(), folder)
         script = NEXT_MIGRATION.format(head=migrate._head())
-        (folder / "versions" / "0002_note.py").write_text(script + upgrade)
+        (folder / "versions" / "0003_note.py").write_text(script + upgrade)
         monkeypatch.setattr(migrate, "_folder", lambda: folder)
 
     return become
@@ -161,13 +161,13 @@ def test_an_older_schema_is_refused_and_upgraded_on_demand(journal: Journal, nex
     next_version()
     with pytest.raises(SchemaMismatch) as caught:
         migrate.prepare(journal.engine)
-    assert "0001" in str(caught.value)
     assert "0002" in str(caught.value)
+    assert "0003" in str(caught.value)
     assert "rainer db upgrade" in str(caught.value.hint)
-    assert revision_of(journal) == "0001", "nothing is changed unasked"
+    assert revision_of(journal) == "0002", "nothing is changed unasked"
     migrate.upgrade_engine(journal.engine)
     migrate.prepare(journal.engine)
-    assert revision_of(journal) == "0002"
+    assert revision_of(journal) == "0003"
     assert "note" in [c["name"] for c in sa.inspect(journal.engine).get_columns("lineages")]
     assert journal.position() == before
     assert journal.get("a").payload == b"kept"
@@ -189,7 +189,7 @@ def test_upgrading_many_at_once_upgrades_once(
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(migrate.upgrade_engine, j.engine) for j in (journal, *others)]:
             done.result()
-    assert revision_of(journal) == "0002"
+    assert revision_of(journal) == "0003"
 
 
 SLOW_MIGRATION = """
@@ -212,7 +212,7 @@ def test_a_migration_may_take_longer_than_a_group(
     with Journal(journal_url) as journal:
         next_version(SLOW_MIGRATION)
         migrate.upgrade_engine(journal.engine)
-        assert revision_of(journal) == "0002"
+        assert revision_of(journal) == "0003"
         journal.append("a", b"", version=1, author="me")
 
 
