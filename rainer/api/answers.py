@@ -37,7 +37,7 @@ CACHED, AGE = WireName(b"X-Rainer-Cached"), WireName(b"X-Rainer-Age")
 REMOVED = WireName(b"X-Rainer-Removed")
 _TEXT = b"text/plain; charset=UTF-8"
 _BYTES = b"application/octet-stream"
-_NO_CACHE = (b"Cache-Control", b"no-cache")
+_NO_CACHE = (b"cache-control", b"no-cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def commit_answer(row: Row) -> CommitAnswer:
     comment, comment_whole = encode_text(row.comment)
     key, _ = encode_text(row.key)
     headers = [
-        (b"Content-Type", _TEXT if _is_utf8(body) else _BYTES),
-        (b"Content-Length", b"%d" % len(body)),
+        (b"content-type", _TEXT if _is_utf8(body) else _BYTES),
+        (b"content-length", b"%d" % len(body)),
         (KEY, key),
         (VERSION, b"%d" % row.version),
         (AUTHOR, author),
@@ -75,7 +75,7 @@ def commit_answer(row: Row) -> CommitAnswer:
         (MODIFIED_TIME, times.format_iso(row.mtime_ms).encode()),
         (EMPTY, b"Yes" if row.is_empty else b"No"),
         (COMMIT_REVISION, b"%d" % row.revision),
-        (b"ETag", etag),
+        (b"etag", etag),
         _NO_CACHE,
     ]
     if not (author_whole and comment_whole):

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 
+from rainer.api.at_once import take_body
 from rainer.api.patience import within
 from rainer.api.problems import AncestorRefusal, BodyTimeout
 from rainer.errors import InvalidError, TooLargeError
@@ -156,6 +157,11 @@ def _too_large(size: int, bytes_max: int, what: str) -> TooLargeError:
 
 async def read_body(receive: Any, bytes_max: int, what: str, timeout_s: float) -> bytes:
     """A request's body, refused as soon as it is too long or too slow."""
+    body = take_body(receive)
+    if body is not None:
+        if len(body) > bytes_max:
+            raise _too_large(len(body), bytes_max, what)
+        return body
     try:
         return await within(timeout_s, _gather(receive, bytes_max, what))
     except TimeoutError:

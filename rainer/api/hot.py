@@ -12,7 +12,7 @@ import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from rainer.api import asking
+from rainer.api import asking, at_once
 from rainer.api.answers import (
     ANCESTOR,
     COMMIT_REVISION,
@@ -33,7 +33,7 @@ from rainer.service.service import RefusedDraft
 
 _GET: Final = "GET /{namespace}/{key}"
 _POST: Final = "POST /{namespace}/{key}/{version}"
-_JSON: Final = (b"Content-Type", b"application/json")
+_JSON: Final = (b"content-type", b"application/json")
 
 
 async def get_head(service: Service, segments: list[bytes], scope: Any, send: Any) -> None:
@@ -55,12 +55,11 @@ async def send_commit(answer: CommitAnswer, beside: RawHeaders, scope: Any, send
     headers = [*answer.headers, *beside]
     wanted = next((v for n, v in scope["headers"] if n == b"if-none-match"), None)
     if matches(wanted, answer.etag):
-        headers = [h for h in headers if not h[0].startswith(b"Content-")]
+        headers = [h for h in headers if not h[0].startswith(b"content-")]
         await send({"type": "http.response.start", "status": 304, "headers": headers})
         await send({"type": "http.response.body"})
         return 304
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    await _answer(send, headers, answer.body)
     return 200
 
 
@@ -76,8 +75,13 @@ async def post_commit(service: Service, segments: list[bytes], scope: Any, recei
         await response(scope, no_body, send)
         return
     service.figures.answer(_POST, 200)
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await _answer(send, headers, body)
+
+
+async def _answer(send: Any, headers: RawHeaders, body: bytes) -> None:
+    if not at_once.answer(send, 200, headers, body):
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 async def _commit(service: Service, segments: list[bytes], scope: Any, receive: Any) -> tuple[bytes, Any]:
@@ -98,7 +102,7 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     revision = b"%d" % row.revision
     return answer, [
         _JSON,
-        (b"Content-Length", b"%d" % len(answer)),
+        (b"content-length", b"%d" % len(answer)),
         (COMMIT_REVISION, revision),
         (REVISION, revision),
         (LINEAGE, kept.lineage.encode()),

@@ -136,7 +136,7 @@ async def read_commit(request: Request) -> Response:
     answer = _answer(commit)
     headers = [*answer.headers, *source_headers(mirrored, mirrored.mirror.position)]
     if matches(if_none_match(request), answer.etag):
-        return with_headers(Response(status_code=304), [h for h in headers if not h[0].startswith(b"Content-")])
+        return with_headers(Response(status_code=304), [h for h in headers if not h[0].startswith(b"content-")])
     response = Response(answer.body)
     response.raw_headers = headers
     return response

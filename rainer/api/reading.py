@@ -73,7 +73,7 @@ async def read_commit(request: Request) -> Response:
     answer = commit_answer(row)
     headers = [*answer.headers, *state_headers(state)]
     if matches(if_none_match(request), answer.etag):
-        return with_headers(Response(status_code=304), [h for h in headers if not h[0].startswith(b"Content-")])
+        return with_headers(Response(status_code=304), [h for h in headers if not h[0].startswith(b"content-")])
     response = Response(answer.body)
     response.raw_headers = headers
     return response
