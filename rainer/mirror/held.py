@@ -8,7 +8,7 @@ empty dict in its place (`_open`), and come by way of the lock: who has seen one
 from __future__ import annotations
 
 import threading
-from collections.abc import ItemsView, Iterator, KeysView, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
 from typing import Any, Final
 
 from rainer.mirror import heads
@@ -30,9 +30,28 @@ class HeldHeads(Mapping[str, Commit]):
         self._gone: dict[str, int] = {}
         self._moments = Moments()
         self._asleep = False
+        self._generation = 0
         self._open = self._read
 
     # Reading
+
+    @property
+    def generation(self) -> int:
+        """Counts what changes: while it stays the same, so does every head."""
+        if self._asleep:
+            self._wake()
+        return self._generation
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Commit]:
+        """The commits of those keys that are held, as of one moment, as a dict of the caller's own."""
+        self._wake()
+        with self._lock:
+            held = {key: self._held(key) for key in keys}
+            return {
+                key: one if isinstance(one, Commit) else self._take_out(key, one)
+                for key, one in held.items()
+                if one is not None
+            }
 
     def __getitem__(self, key: str) -> Commit:
         try:
@@ -157,6 +176,7 @@ class HeldHeads(Mapping[str, Commit]):
                 self._unread[key] = held
                 self._gone.pop(key, None)
         self._gone.update(gone)
+        self._generation += 1
         self._reopen()
 
     def _put_all(self, found: dict[str, Held], gone: dict[str, int]) -> None:
@@ -165,6 +185,7 @@ class HeldHeads(Mapping[str, Commit]):
         self._read = {key: held for key, held in found.items() if isinstance(held, Commit)}
         self._unread = {key: held for key, held in found.items() if isinstance(held, tuple)}
         self._gone = gone
+        self._generation += 1
         self._reopen()
 
 

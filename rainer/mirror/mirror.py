@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, ValuesView
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from rainer.errors import InvalidError, RainerError
 from rainer.mirror import forks
@@ -26,6 +26,9 @@ from rainer.mirror.waiting import Waiting
 from rainer.model import names
 from rainer.model.commit import Commit
 from rainer.model.position import Position
+
+if TYPE_CHECKING:
+    from rainer.client.address import Address
 
 log = logging.getLogger("rainer.mirror")
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Mirror(HeldHeads):
         self._saver: Saver | None = None
         self._source: Source | None = None
         self._closing = threading.Lock()
+        self._address: Address | None = None
         forks.watch(self)
 
     @classmethod
@@ -68,7 +72,9 @@ class Mirror(HeldHeads):
         from rainer.mirror.http_source import HttpOptions, HttpSource
 
         address, chosen = Address.parse(url), HttpOptions(**options)
-        return cls(lambda: HttpSource(address, chosen), address.namespace, snapshot=snapshot)
+        mirror = cls(lambda: HttpSource(address, chosen), address.namespace, snapshot=snapshot)
+        mirror._address = address
+        return mirror
 
     @classmethod
     def zookeeper(
@@ -157,6 +163,11 @@ class Mirror(HeldHeads):
     def namespace(self) -> str:
         """The namespace that it mirrors."""
         return self._namespace
+
+    @property
+    def address(self) -> Address | None:
+        """The server and namespace that it follows over HTTP; None for any other source."""
+        return self._address
 
     @property
     def position(self) -> Position | None:

@@ -58,6 +58,7 @@ def test_a_mirror_holds_what_the_model_does(steps: list[tuple[str, list[tuple[st
     with mirror_of(source) as mirror:
         listening = mirror.changes()
         for kind, changes in steps:
+            generation, before = mirror.generation, dict(model.held)
             if kind == "duplicate":
                 assert source.sink.apply(last, at(model.revision))
             elif kind == "repair":
@@ -75,6 +76,8 @@ def test_a_mirror_holds_what_the_model_does(steps: list[tuple[str, list[tuple[st
             assert mirror.revision == model.revision
             assert len(mirror) == len(model.held)
             assert set(mirror) == set(mirror.keys()) == set(model.held)
+            assert mirror.get_many(KEYS) == model.held
+            assert mirror.generation > generation or model.held == before
             _fold(listening, told)
         assert dict(mirror) == dict(mirror.items()) == {**mirror} == model.held
         assert told == model.held
