@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from rainer.errors import InvalidUri
 from rainer.store.http_wire import Connection, WireError
@@ -18,6 +18,8 @@ from rainer.store.http_wire import Connection, WireError
 CONNECT_TIMEOUT_S: Final = 15.0
 """The longest wait for a connection, however patient the store is with bytes."""
 _PORTS: Final = {"http": 80, "https": 443}
+_KEPT: Final = "!#$%&'()*+,/:;=?@[]-._~"
+"""What a URL may hold as it is; the rest is encoded, as browsers do with what people type."""
 
 
 class Origin(NamedTuple):
@@ -52,7 +54,7 @@ def split_url(url: str) -> tuple[Origin, str]:
     """Origin and target (path and query) of an http(s) URL; any userinfo and fragment are left away."""
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return origin_of(parts, url), target
+    return origin_of(parts, url), quote(target, safe=_KEPT)
 
 
 def origin_of(parts: SplitResult, url: str) -> Origin:

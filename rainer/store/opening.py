@@ -86,6 +86,7 @@ def root_of(uri: str) -> str:
         return uri[: uri.index(SERVER_STORE) + len(SERVER_STORE)]
     if scheme == "file":
         return "file:///"
+    scheme = uri[: len(scheme)]  # as it is written, for the URI is to begin with its root
     place, _, rest = uri[len(scheme) + 3 :].partition("/")
     if scheme == "az" and "@" not in place:  # az://account/container/object; the other form names both at once
         return f"{scheme}://{place}/{rest.partition('/')[0]}"
