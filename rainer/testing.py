@@ -15,7 +15,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rainer.client import Client
 from rainer.errors import UnavailableError, missing_extra
@@ -31,6 +31,9 @@ try:
 except ImportError as e:
     raise missing_extra("rainer.testing needs the server's libraries") from e
 
+if TYPE_CHECKING:
+    from rainer.store import Client as StoreClient
+
 _SHUTDOWN_TIMEOUT_S: Final = 5
 _END_TIMEOUT_S: Final = 30.0
 
@@ -38,6 +41,16 @@ _END_TIMEOUT_S: Final = 30.0
 def memory_journal() -> Journal:
     """A journal that lives in memory and ends with its `close`; everything else is as on a database."""
     return Journal("memory:")
+
+
+def store_client(*, local: bool = True, remote: bool = True) -> StoreClient:
+    """A client of a file store that is all in memory: `rainer.store.Client` without a server or a folder.
+
+    Without `local` it keeps no copies, without `remote` it has no store, as a client that was made so.
+    """
+    from rainer.store.memory_client import memory_client
+
+    return memory_client(local=local, remote=remote)
 
 
 @dataclass(frozen=True, slots=True)
