@@ -56,6 +56,15 @@ class Address:
         """The base URL as a person would write it again, without the password."""
         return f"{self.root}/{self.namespace}"
 
+    @property
+    def with_login(self) -> str:
+        """The base URL as `parse` reads it back whole, user and password included."""
+        if self.login is None:
+            return self.base
+        scheme, _, rest = self.base.partition("://")
+        user, password = (quote(part, safe="") for part in self.login)
+        return f"{scheme}://{user}:{password}@{rest}"
+
     def in_namespace(self, name: str) -> Address:
         """The same server, another namespace."""
         return replace(self, namespace=names.check_namespace(name))

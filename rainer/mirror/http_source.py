@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
 
 import requests
 
@@ -85,7 +84,7 @@ class HttpSource:
         self._loader = Loader(self._questions, sink, self._address.base)
         options = self._options
         if options.reports:
-            self._reporter = HttpReporter(_with_login(self._address), sink, options.followers, options.session)
+            self._reporter = HttpReporter(self._address.with_login, sink, options.followers, options.session)
             self._reporter.start()
         name = f"rainer-mirror-{self._address.namespace}-http"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -268,11 +267,3 @@ def _age_s(beat: bytes) -> float | None:
         return max(0.0, float(told))
     except ValueError:
         return None
-
-
-def _with_login(address: Address) -> str:
-    if address.login is None:
-        return address.base
-    scheme, _, rest = address.base.partition("://")
-    user, password = (quote(part, safe="") for part in address.login)
-    return f"{scheme}://{user}:{password}@{rest}"

@@ -60,6 +60,8 @@ def test_a_password_is_used_and_never_shown() -> None:
     address = Address.parse("http://me:s%40cret@h:8080/diary")
     assert address.login == ("me", "s@cret")
     assert address.root == "http://h:8080"
+    assert Address.parse(address.with_login) == address
+    assert Address.parse("http://h/diary").with_login == "http://h/diary"
     assert repr(Client("http://me:s%40cret@h:8080/diary")) == "Client('http://h:8080/diary')"
     with pytest.raises(InvalidError) as caught:
         Client("http://me:s%40cret@h:8080/")
