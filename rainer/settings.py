@@ -71,10 +71,13 @@ def _user_folder(kind: str) -> Callable[[Mapping[str, Any]], Path]:
     return folder
 
 
-def _default_cache(_above: Mapping[str, Any]) -> Path:
-    import platformdirs
+def _cache_folder(name: str) -> Callable[[Mapping[str, Any]], Path]:
+    def folder(_above: Mapping[str, Any]) -> Path:
+        import platformdirs
 
-    return Path(platformdirs.user_cache_dir("rainer", appauthor=False)) / "assets"
+        return Path(platformdirs.user_cache_dir("rainer", appauthor=False)) / name
+
+    return folder
 
 
 def _default_contents(above: Mapping[str, Any]) -> str:
@@ -97,7 +100,8 @@ TABLE: Final[tuple[Setting, ...]] = (
         "store_credentials", "client", TEXT, None, "Credentials to try in order, as `default profile:NAME anonymous`"
     ),
     Setting("store_timeout_s", "client", SECONDS, 60.0, "Seconds without a byte until a store counts as stalled"),
-    Setting("cache_dir", "client", PATH, _default_cache, "Folder of the local cache of assets"),
+    Setting("store_dir", "client", PATH, _cache_folder("store"), "Folder of the local copies of `rainer store`"),
+    Setting("cache_dir", "client", PATH, _cache_folder("assets"), "Folder of the local cache of assets"),
     Setting(
         "cache_bytes_max", "client", BYTES, limits.CACHE_BYTES_MAX, "Size of that cache; the least used goes first"
     ),
@@ -161,6 +165,7 @@ class Settings:
     store: str | None
     store_credentials: str | None
     store_timeout_s: float
+    store_dir: Path
     cache_dir: Path
     cache_bytes_max: int
     cache_timeout_s: float

@@ -39,6 +39,9 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "commit-prepared": "commit_prepared",
         "commit-value": "commit_value",
     },
+    "Files": {
+        "store": "store",
+    },
     "Administer": {
         "serve": "serve",
         "publish": "publish",

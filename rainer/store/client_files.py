@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import IO, BinaryIO, Final, Protocol
 
 from rainer.errors import StoreUnavailable, WrongDigest
 from rainer.store.store import Progress
@@ -218,7 +218,13 @@ def verified(chunks: Iterator[bytes], entry: FileEntry, close: Callable[[], None
     return io.BufferedReader(raw, BUFFER_BYTES)
 
 
-def read_chunks(stream: IO[bytes]) -> Iterator[bytes]:
+class Readable(Protocol):
+    """Whatever can be read in portions."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_chunks(stream: Readable) -> Iterator[bytes]:
     """The rest of a stream, a buffer at a time."""
     while chunk := stream.read(BUFFER_BYTES):
         yield chunk

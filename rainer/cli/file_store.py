@@ -1,0 +1,61 @@
+"""The file store that `rainer store` works on, and the flags that choose it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import click
+
+from rainer.cli.invocation import Invocation
+from rainer.cli.options import settings_flags
+
+if TYPE_CHECKING:
+    from rainer.store import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def store_flags(command: F) -> F:
+    """The options that say where the store is, and where its local copies."""
+    return settings_flags("url", "store_dir")(_store_url_option(command))
+
+
+def _keep_store(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    invocation = ctx.find_object(Invocation)
+    if value is not None and invocation is not None:
+        invocation.flags["store"] = value
+
+
+_store_url_option = click.option(
+    "--store-url", "--store", metavar="URL", callback=_keep_store, expose_value=False,
+    help="The file store, such as http://host:8080/-/store; none: that of the server of --url.  [RAINER_STORE]",
+)  # fmt: skip
+
+
+@contextmanager
+def file_store(run: Invocation, *, local: bool = True) -> Iterator[Client]:
+    """A client of the store that was chosen, with its local copies or without."""
+    from rainer.store import Client
+
+    values = run.settings
+    with Client(
+        store_url(run), values.store_dir if local else None, timeout_s=values.store_timeout_s
+    ) as client:  # fmt: skip
+        yield client
+
+
+def store_url(run: Invocation) -> str:
+    """The setting `store`, else the store that stands beside the namespace of the server's URL."""
+    if run.settings.store is not None:
+        return run.settings.store
+    from rainer.client.address import Address
+
+    address = Address.parse(run.settings.url)
+    root = address.root + "/-/store"
+    if address.login is None:
+        return root
+    user, password = (quote(part, safe="") for part in address.login)
+    return urlsplit(root)._replace(netloc=f"{user}:{password}@{urlsplit(root).netloc}").geturl()
