@@ -1,0 +1,204 @@
+"""Who asks S3, and where: credentials, region and endpoint as botocore finds them, in one process."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from rainer.errors import InvalidUri, missing_extra
+from rainer.store.http_connect import Origin, split_url
+from rainer.store.s3_signing import Keys, Signer
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+_ABSENT_FOR_S: Final = 30.0
+"""So long the absence of credentials is believed: looking for them can mean to wait for a machine's metadata."""
+_HOSTABLE: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_making = threading.RLock()
+
+
+class AbsentError(Exception):
+    """There are no such credentials; the text says why."""
+
+
+class Access:
+    """One of the credentials to try for one bucket: `default` (botocore's chain: environment, profiles, SSO, roles,
+    the machine's own), `env`, `profile:NAME` or `anonymous`; with the region and endpoint that go with it.
+
+    For any number of threads of one process. Expiring credentials are renewed by botocore before they expire.
+    """
+
+    def __init__(self, name: str, bucket: str, region: str | None, endpoint_url: str | None, timeout_s: float) -> None:
+        self.name = name
+        self._bucket = bucket
+        self._timeout_s = timeout_s
+        self._session = _session(name)
+        self._found: Any = None
+        self._absent_until, self._absence = 0.0, ""
+        self._client: Any = None
+        self._endpoint_url = endpoint_url or self._configured_endpoint()
+        self.ca_bundle: str | None = self._variable("ca_bundle")
+        self.origin: Origin
+        self.path: str
+        self.set_region(region or self._variable("region") or "us-east-1")
+
+    @property
+    def region(self) -> str:
+        return self._signer.region
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.name == "anonymous"
+
+    def set_region(self, region: str) -> None:
+        """Ask in this region from now on."""
+        self._signer = Signer(region)
+        self.origin, self.path = self._place(region)
+        self._client = None
+
+    def headers(self, method: str, path: str, extra: dict[str, str]) -> dict[str, str]:
+        """What proves who asks, for an encoded path. Raises AbsentError."""
+        if self.is_anonymous:
+            return extra
+        return self._signer.headers(self.keys(), method, self.origin.netloc, path, extra)
+
+    def keys(self) -> Keys:
+        """The credentials as they are now. Raises AbsentError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if time.monotonic() < self._absent_until:
+            raise AbsentError(self._absence)
+        try:
+            if self._found is None:
+                self._found = self._look()
+            keys: Keys = self._found.get_frozen_credentials()
+        except (
+            BotoCoreError,
+            ClientError,
+            RuntimeError,
+        ) as e:  # what a refresh that fails raises is no error of boto's
+            raise self._absent(str(e)) from e
+        except AbsentError as e:
+            raise self._absent(str(e)) from e
+        return keys
+
+    def client(self) -> Any:
+        """Botocore's client of S3 with these credentials. Raises AbsentError where there are none."""
+        if not self.is_anonymous:
+            self.keys()
+        with _making:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _look(self) -> Any:
+        with _making:  # a session makes its parts on first use, and not for several threads at once
+            return self._find()
+
+    def _find(self) -> Any:
+        if self.name == "env":
+            from botocore.credentials import EnvProvider
+
+            found = EnvProvider().load()
+        else:
+            found = self._session.get_credentials()
+        if found is None:
+            raise AbsentError("none are set")
+        return found
+
+    def _absent(self, reason: str) -> AbsentError:
+        self._absence, self._absent_until = reason, time.monotonic() + _ABSENT_FOR_S
+        return AbsentError(reason)
+
+    def _make_client(self) -> Any:
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=min(self._timeout_s, 15.0), read_timeout=self._timeout_s, max_pool_connections=16,
+            retries={"mode": "standard", "total_max_attempts": 6}, request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "path" if self.path else "virtual"},
+        )  # fmt: skip
+        own: dict[str, Any] = {}
+        if self.is_anonymous:
+            config = config.merge(Config(signature_version=UNSIGNED))
+        elif self.name == "env":
+            keys = self.keys()
+            own = {
+                "aws_access_key_id": keys.access_key,
+                "aws_secret_access_key": keys.secret_key,
+                "aws_session_token": keys.token,
+            }
+        return self._session.create_client(
+            "s3", region_name=self.region, endpoint_url=self._endpoint_url, config=config, **own
+        )
+
+    def _place(self, region: str) -> tuple[Origin, str]:
+        """Whom to ask, and what stands before an object's name in the path."""
+        style = (self._scoped().get("s3") or {}).get("addressing_style", "auto")
+        if self._endpoint_url is not None:
+            origin, target = split_url(self._endpoint_url)
+            if style != "virtual":
+                return origin, f"{target.rstrip('/')}/{self._bucket}"
+            return origin._replace(host=f"{self._bucket}.{origin.host}"), target.rstrip("/")
+        host = self._amazon_host(region)
+        if style == "path" or not _HOSTABLE.fullmatch(self._bucket):
+            return Origin("https", host, 443), f"/{self._bucket}"
+        return Origin("https", f"{self._bucket}.{host}", 443), ""
+
+    def _amazon_host(self, region: str) -> str:
+        resolver: Any = self._session.get_component("endpoint_resolver")
+        found = resolver.construct_endpoint(
+            "s3", region, use_dualstack_endpoint=bool(self._variable("use_dualstack_endpoint")),
+            use_fips_endpoint=bool(self._variable("use_fips_endpoint")),
+        )  # fmt: skip
+        return str(found["hostname"]) if found else f"s3.{region}.amazonaws.com"
+
+    def _configured_endpoint(self) -> str | None:
+        """AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or what the profile says."""
+        from botocore.configprovider import ConfiguredEndpointProvider
+
+        if self._variable("ignore_configured_endpoint_urls"):
+            return None
+        provider = ConfiguredEndpointProvider(
+            full_config=self._session.full_config, scoped_config=self._scoped(), client_name="s3"
+        )
+        url: str | None = provider.provide()
+        return url
+
+    def _variable(self, name: str) -> Any:
+        return self._session.get_config_variable(name)
+
+    def _scoped(self) -> dict[str, Any]:
+        from botocore.exceptions import ProfileNotFound
+
+        try:
+            return dict(self._session.get_scoped_config())
+        except ProfileNotFound:
+            return {}
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidUri for what is no name of credentials."""
+    kind, _, rest = name.partition(":")
+    if name in ("default", "env", "anonymous") or (kind == "profile" and rest):
+        return
+    raise InvalidUri(f"{name!r} names no credentials", hint="name default, env, profile:NAME or anonymous")
+
+
+def _session(name: str) -> Session:
+    try:
+        from botocore.session import Session
+    except ImportError as e:
+        raise missing_extra("S3 needs boto3", "s3") from e
+    kind, _, profile = name.partition(":")
+    return Session(profile=profile if kind == "profile" else None)
