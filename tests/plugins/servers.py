@@ -19,12 +19,13 @@ from tests.services.database_service import DatabaseService
 from tests.services.ensemble import Ensemble
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
+from tests.services.seaweedfs import Bucket, SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-_SERVERS = ("postgresql", "mariadb", "zookeeper")
+_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs")
 
-Server = TypeVar("Server", DatabaseService, ZooKeeper)
+Server = TypeVar("Server", DatabaseService, ZooKeeper, SeaweedFS)
 
 
 def required_services() -> set[str]:
@@ -155,3 +156,20 @@ def curator() -> type[CuratorMirror]:
     if reason:
         pytest.skip(reason)
     return CuratorMirror
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[SeaweedFS]:
+    """A running SeaweedFS, which speaks S3, shared by the tests of this process: each works in a bucket of its own."""
+    yield from _serve(SeaweedFS)
+
+
+@pytest.fixture
+def s3_bucket(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A fresh, empty bucket, with the environment set so that whoever opens its URL gets there."""
+    bucket = seaweedfs.make_bucket()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return bucket
