@@ -10,7 +10,19 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rainer.api import administration, asking, changesets, feed, hot, listing, reading, reports
+from rainer.api import (
+    administration,
+    asking,
+    changesets,
+    feed,
+    hot,
+    listing,
+    reading,
+    reports,
+    store_listing,
+    store_reading,
+    store_writing,
+)
 from rainer.api.list_memory import ListMemory
 from rainer.api.problems import problem
 from rainer.api.routing import OURS, make_app, on_bug
@@ -41,6 +53,13 @@ ROUTES: Final = (
     ("GET", "/-/mirrors", reports.list_mirrors),
     ("PUT", "/-/mirrors/{id}", reports.put_mirror),
     ("DELETE", "/-/mirrors/{id}", reports.delete_mirror),
+    ("GET", "/-/store/version/", store_reading.read_protocol),
+    ("GET", "/-/store/files/{path}", store_reading.read_file),
+    ("PUT", "/-/store/files/{path}", store_writing.put_file),
+    ("DELETE", "/-/store/files/{path}", store_writing.delete_file),
+    ("GET", "/-/store/list", store_listing.list_folder),
+    ("GET", "/-/store/list/{path}", store_listing.list_folder),
+    ("GET", "/-/store/names", store_listing.list_names),
     ("GET", "/{namespace}", listing.list_heads),
     ("GET", "/{namespace}/{key}", reading.read_commit),
     ("GET", "/{namespace}/{key}/meta", reading.read_meta),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rainer import limits
-from rainer.api import openapi_mirrors
+from rainer.api import openapi_mirrors, openapi_store
 from rainer.api.openapi_parts import (
     AT,
     COMMIT_ID_TEXT,
@@ -196,7 +196,7 @@ def document(only: Collection[tuple[str, str]] | None = None) -> Json:
     """The OpenAPI document as plain values; of all calls, or only of these (method, path)."""
     from rainer import __version__
 
-    paths = _reads() | _ours() | openapi_mirrors.paths() | _operations()
+    paths = _reads() | _ours() | openapi_mirrors.paths() | openapi_store.paths() | _operations()
     if only is not None:
         chosen = {p: {m: call for m, call in calls.items() if (m.upper(), p) in only} for p, calls in paths.items()}
         paths = {p: calls for p, calls in chosen.items() if calls}
@@ -209,5 +209,5 @@ def document(only: Collection[tuple[str, str]] | None = None) -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": _schemas() | openapi_mirrors.schemas()},
+        "components": {"schemas": _schemas() | openapi_mirrors.schemas() | openapi_store.schemas()},
     }

@@ -79,6 +79,7 @@ ERRORS: Final[dict[int, Json]] = {
     413: {"description": "too large", "content": PROBLEM},
     422: {"description": "the commit id stands for other content", "content": PROBLEM},
     500: {"description": "stored data is damaged, or the server failed", "content": PROBLEM},
+    507: {"description": "no room for the file", "content": PROBLEM},
     503: {"description": "unavailable, overloaded or outcome unknown: see the code", "content": PROBLEM},
 }
 

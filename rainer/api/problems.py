@@ -21,13 +21,15 @@ STATUS: Final[dict[type[RainerError], int]] = {
     errors.DeniedError: 403,
     errors.CorruptError: 500,
     errors.UnavailableError: 503,
+    errors.NoSpace: 507,
     errors.OutcomeUnknown: 503,
     errors.SchemaMismatch: 503,
     errors.RainerError: 500,
 }
 _TITLES: Final = {
     400: "Bad request", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 408: "Request timeout",
-    409: "Conflict", 410: "Gone", 413: "Too large", 422: "Unprocessable", 500: "Internal error", 503: "Unavailable",
+    409: "Conflict", 410: "Gone", 412: "Precondition failed", 413: "Too large", 416: "Range not satisfiable",
+    422: "Unprocessable", 500: "Internal error", 503: "Unavailable", 507: "No room",
 }  # fmt: skip
 PROBLEM_JSON: Final = "application/problem+json"
 

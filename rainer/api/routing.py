@@ -42,7 +42,8 @@ def make_app(table: Table) -> Starlette:
 def _routes(table: Table) -> list[RawRoute]:
     found = []
     for method, path, endpoint in table:
-        route = RawRoute(path, endpoint, methods=[method])
+        route = RawRoute(path.replace("{path}", "{path:path}"), endpoint, methods=[method])
+        route.called = path
         methods = {m for m, p, _ in table if p == path}
         route.allowed = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
         found.append(route)
@@ -54,6 +55,8 @@ class RawRoute(Route):
 
     allowed: Sequence[str] = ()
     """The methods that the path has, in this route and in others."""
+    called: str = ""
+    """The path as the table has it. `{path}` in it stands for any number of segments."""
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         if scope["type"] != "http":
@@ -63,7 +66,7 @@ class RawRoute(Route):
             return Match.NONE, {}  # below /-/ is ours: no namespace, not even a misspelt one
         found, child = super().matches({**scope, "path": path, "root_path": ""})
         if found is Match.FULL:
-            child["rainer_route"] = f"{scope['method']} {self.path}"
+            child["rainer_route"] = f"{scope['method']} {self.called}"
         return found, child
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:

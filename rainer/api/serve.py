@@ -126,6 +126,8 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
     commit could be lost are logged. Raises UnavailableError (port or database), SchemaMismatch, InvalidError.
     """
     open_more_files()
+    if options.service.store is not None:
+        options.service.store.open().close()  # a URL that names no store is found before anything else
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
         with Journal(options.database, options=options.journal) as journal:
             faults = journal.durability_faults()

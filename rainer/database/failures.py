@@ -49,7 +49,8 @@ _CONDITIONS: Final = (
     ),
     _Condition(
         "the database user may not do this",
-        "grant it SELECT, INSERT and UPDATE on Rainer's tables, and to make tables for `rainer db upgrade`",
+        "grant it SELECT, INSERT and UPDATE on Rainer's tables, DELETE on those of the server store, and to make"
+        " tables for `rainer db upgrade`",
         "42501 1044 1142 1143 1227 1370",
         "permission denied for|command denied to user",
     ),
@@ -116,6 +117,8 @@ _CONDITIONS: Final = (
         "does not exist|unknown database",
     ),
 )
+# A deadlock, or rows that moved between two statements.
+_RIVAL_CODES: Final = frozenset({"40001", "40P01", "1020", "1213"})
 # What lies in the values of a statement: other rows of the same group may still be taken.
 _CONTENT_CODES: Final = frozenset(
     {"1153", "1264", "1265", "1292", "1366", "1367", "1406", "3819", "4025", "54000", "SQLITE_TOOBIG"}
@@ -148,6 +151,13 @@ def unavailable(error: Exception) -> UnavailableError | None:
     found = None if timed_out else next((c for c in _CONDITIONS if c.fits_code(code)), None)
     found = found or next((c for c in _CONDITIONS if re.search(c.words, low)), None)
     return None if found is None else UnavailableError(f"{found.message}: {words}", hint=found.hint)
+
+
+def lost_to_another(error: BaseException | None) -> bool:
+    """Whether a statement failed only because of another transaction, so that its own may simply be tried again."""
+    return isinstance(error, exc.IntegrityError) or (
+        isinstance(error, exc.DBAPIError) and _code_of(error) in _RIVAL_CODES
+    )
 
 
 def words_of(error: Exception) -> str:

@@ -55,6 +55,12 @@ class Figures:
         self.unpublishable = Gauge("rainer_unpublishable_keys", "Keys that ZooKeeper does not take", of, **newest)
         self.repaired = Counter("rainer_publisher_repairs", "Keys repaired in ZooKeeper", of, registry=registry)
         self.publishing_errors = Counter("rainer_publisher_errors", "Failures of publishing", of, registry=registry)
+        self.store_bytes = Counter(
+            "rainer_store_bytes", "Bytes of files that came and went", ["way"], registry=registry
+        )
+        self.store_files = Gauge("rainer_store_files", "Files in the server store, at the last sweep", **newest)
+        self.store_contents = Gauge("rainer_store_contents", "Contents that these files share", **newest)
+        self.store_size = Gauge("rainer_store_contents_bytes", "Room that these contents take", **newest)
         self._seen_publishing: dict[tuple[str, str], int] = {}
         self._seen = [0.0] * 8
         self.answered: dict[tuple[str, int], int] = {}
@@ -109,6 +115,12 @@ class Figures:
                 seen = self._seen_publishing.get((name, what), 0)
                 counter.labels(name).inc(tree[what] - seen)
                 self._seen_publishing[name, what] = tree[what]
+
+    def sample_store(self, files: int, contents: int, stored_bytes: int) -> None:
+        """Bring up to date what the server store holds."""
+        self.store_files.set(files)
+        self.store_contents.set(contents)
+        self.store_size.set(stored_bytes)
 
     def text(self) -> bytes:
         """The figures in Prometheus' text form, of all workers."""

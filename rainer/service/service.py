@@ -21,6 +21,7 @@ from rainer.model import names
 from rainer.model.commit import Draft
 from rainer.service.commit_log import CommitLog
 from rainer.service.figures import Figures
+from rainer.service.file_store import FileStore, StoreOptions
 from rainer.service.mirror_list import Listed, MirrorList, reports_in_tree
 from rainer.service.mirrors import MirrorReports
 from rainer.service.publishing import Publishing, PublishOptions
@@ -38,6 +39,7 @@ class ServiceOptions:
     """`log_format` text or json; `metrics_directory` where workers of one server share their figures.
 
     With `owns_journal` the service closes the journal when it ends; with `publishing` it publishes to ZooKeeper.
+    With `store` it keeps files.
     """
 
     log_format: str = "text"
@@ -47,6 +49,7 @@ class ServiceOptions:
     workers: int = 1
     owns_journal: bool = False
     publishing: PublishOptions | None = None
+    store: StoreOptions | None = None
 
 
 class RefusedDraft(Exception):
@@ -77,6 +80,7 @@ class Service:
     reports: MirrorReports = field(init=False)
     mirrors: MirrorList = field(init=False)
     publishing: Publishing = field(init=False)
+    store: FileStore = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
@@ -84,6 +88,7 @@ class Service:
         self.reports = MirrorReports(self.options.metrics_directory)
         self.mirrors = MirrorList(self.journal, self.reports, reports_in_tree(self.options.publishing))
         self.publishing = Publishing(self.options.publishing)
+        self.store = FileStore(self.journal, self.options.store, self.figures)
 
     @property
     def live(self) -> LiveJournal:
@@ -115,6 +120,7 @@ class Service:
             live.on_group(self._log)
             await live.start()
             self.publishing.start(self.journal, live)
+            self.store.start()
             self._live = live
             loop = asyncio.get_running_loop()
             self._tasks = [
@@ -179,6 +185,7 @@ class Service:
         if live is not None:
             await live.close()
         await self.publishing.close()
+        await self.store.close()
         await asyncio.to_thread(self.mirrors.close)
         for threads in (self._parsing, self._asking):
             threads.shutdown(wait=False, cancel_futures=True)
@@ -244,6 +251,7 @@ class Service:
             "workers": self.options.workers,
             "uptime_s": round(time.monotonic() - self._begun, 1),
             "publishing": self.publishing.status(),
+            "store": self.store.describe(),
         }
 
     async def check_ready(self) -> None:

@@ -32,10 +32,11 @@ def command(run: Invocation) -> None:
 def _options(run: Invocation) -> ServeOptions:
     from rainer.api.serve import ServeOptions
     from rainer.journal import JournalOptions
-    from rainer.service import PublishOptions, ServiceOptions
+    from rainer.service import PublishOptions, ServiceOptions, StoreOptions
 
     values = run.settings
     publishing = PublishOptions(zookeeper_options(values), values.zookeeper_path) if values.zookeeper else None
+    store = StoreOptions(values.store_contents, values.store_file_bytes_max, values.data_dir / "store" / "tmp")
     return ServeOptions(
         database=values.database,
         host=values.host,
@@ -44,7 +45,7 @@ def _options(run: Invocation) -> ServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
-        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing),
+        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing, store=store),
     )
 
 
