@@ -26,6 +26,7 @@ from rainer.model.position import Position
 
 if TYPE_CHECKING:
     from rainer import api, testing
+    from rainer.cache import AssetCache
     from rainer.client import Client
     from rainer.journal import Journal
     from rainer.mirror import Mirror
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AssetCache",
     "Client",
     "Commit",
     "ConflictError",
@@ -58,6 +60,7 @@ __all__ = [
 ]
 
 _LATE = {
+    "AssetCache": "rainer.cache",
     "Client": "rainer.client",
     "Journal": "rainer.journal",
     "Keeper": "rainer.mirror.keeper",

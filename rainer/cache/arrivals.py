@@ -1,0 +1,117 @@
+"""How a file comes in: into a temporary file, verified as it comes, then moved into its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from rainer.cache import forks, locking
+from rainer.cache.blobs import Blobs, Found, Swept
+from rainer.cache.failures import told
+from rainer.cache.gate import Gate
+from rainer.cache.layout import Layout
+from rainer.cache.room import Room
+from rainer.errors import NoSpace, UnavailableError, WrongDigest
+from rainer.store.fetching import Fetched, fetch
+from rainer.store.store import Progress, Store
+
+_TRIES: Final = 3
+
+
+class Asked(NamedTuple):
+    """What is to be fetched, and as what it must come."""
+
+    store: Store
+    uri: str
+    name: str
+    sha256: str | None = None
+    size: int | None = None
+    if_none_match: str | None = None
+    progress: Progress | None = None
+
+
+class Arrived(NamedTuple):
+    """A file in its place, and what is known of it."""
+
+    found: Found
+    sha256: str
+    etag: str | None = None
+
+
+class Arrivals:
+    """The way into one cache. For any number of threads."""
+
+    def __init__(self, layout: Layout, gate: Gate, blobs: Blobs, room: Room) -> None:
+        self._layout = layout
+        self._gate = gate
+        self._blobs = blobs
+        self._room = room
+
+    def fetch(self, asked: Asked, announce: Callable[[str], None]) -> Arrived | None:
+        """Download and keep; None if the object still has the ETag `if_none_match`.
+
+        Raises what `rainer.store.fetch` raises, NoSpace over the limit, and our errors for the folder's.
+        """
+
+        def fill(number: int) -> Fetched | None:
+            fetched = fetch(
+                asked.store, asked.uri, number, size=asked.size, sha256=asked.sha256,
+                if_none_match=asked.if_none_match, progress=asked.progress,
+            )  # fmt: skip
+            if fetched is not None and asked.sha256 not in (None, fetched.sha256):
+                raise WrongDigest(f"{asked.uri} came with SHA-256 {fetched.sha256}, and {asked.sha256} was wanted")
+            return fetched
+
+        return self.bring(fill, asked.name, asked.size, announce)
+
+    def bring(
+        self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
+    ) -> Arrived | None:
+        """Keep what `fill` writes into the open file that it is given. It may be called again on a full disk."""
+        if size is not None:
+            with told(self._layout.root):
+                self._room.make(size)
+        for left in reversed(range(_TRIES)):
+            try:
+                with told(self._layout.root):
+                    return self._bring(fill, name, size, announce)
+            except Swept:
+                continue
+            except NoSpace as e:
+                if "limit_bytes" in e.details or not left or not self._relieved(size):
+                    raise
+        raise UnavailableError(f"files are removed from {self._layout.tmp} while they are written", hint="see who does")
+
+    def _relieved(self, size: int | None) -> bool:
+        with told(self._layout.root):
+            return self._room.relieve(size or 0)
+
+    def _bring(
+        self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
+    ) -> Arrived | None:
+        with self.temporary() as (number, path):
+            announce(path)
+            fetched = fill(number)
+            if fetched is None:
+                return None
+            if size is None:
+                self._room.make(fetched.size)
+            found = self._blobs.place(path, number, fetched.sha256, name, fetched.size)
+            return Arrived(found, fetched.sha256, fetched.info.etag)
+
+    @contextmanager
+    def temporary(self) -> Iterator[tuple[int, str]]:
+        """A new file in `tmp/`, open and locked; gone at the end unless it was moved."""
+        with self._gate.shared():  # or a sweeper could find it before it is locked
+            path = self._layout.temporary("arriving")
+            number = self._layout.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            locking.try_lock(number, exclusive=True)
+        try:
+            yield number, path
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108
+            forks.close_file(number)

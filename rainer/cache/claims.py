@@ -1,0 +1,172 @@
+"""What all processes together keep from eviction: their leases, and the pins on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256 as _sha256
+from typing import Final
+
+from rainer.cache import forks, locking
+from rainer.cache.gate import Gate
+from rainer.cache.layout import Layout
+from rainer.cache.leases import HOST
+
+log = logging.getLogger("rainer.cache")
+
+PINS: Final = ".pins"
+_UNLOCKED_S: Final = 86_400.0
+"""Where nothing can be locked, another host's lease counts for so long after its last line."""
+
+
+class Pins:
+    """Digests that are kept under a label until it is removed, whoever lives: one file for each label."""
+
+    def __init__(self, layout: Layout, gate: Gate) -> None:
+        self._layout = layout
+        self._gate = gate
+
+    def set(self, label: str, digests: Iterable[str]) -> None:
+        """Pin these and no others under the label. Raises OSError."""
+        text = json.dumps(label) + "\n" + "".join(f"{digest}\n" for digest in sorted(set(digests)))
+        with self._gate.shared():
+            self._layout.write(self._path(label), text.encode())
+
+    def remove(self, label: str) -> bool:
+        """Give up what a label pins; false if there was no such label. Raises OSError."""
+        try:
+            os.unlink(self._path(label))  # noqa: PTH108
+        except FileNotFoundError:
+            return False
+        return True
+
+    def all(self) -> dict[str, frozenset[str]]:
+        """Every label with its digests."""
+        found = {}
+        for entry in self._layout.entries(self._layout.leases):
+            if entry.name.endswith(PINS):
+                label, digests = read_pins(entry.path)
+                found[label] = digests
+        return found
+
+    def _path(self, label: str) -> str:
+        return f"{self._layout.leases}/{_sha256(label.encode()).hexdigest()[:32]}{PINS}"
+
+
+def read_pins(path: str) -> tuple[str, frozenset[str]]:
+    """A file of pins; nothing but its name if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            head, _, tail = file.read().partition("\n")
+        return str(json.loads(head)), frozenset(tail.split())
+    except (OSError, ValueError) as e:
+        log.warning("the pins in %s cannot be read: %s", path, e)
+        return os.path.basename(path), frozenset()  # noqa: PTH119
+
+
+@dataclass(slots=True)
+class _Lease:
+    """What one lease file says, read up to `offset`."""
+
+    offset: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    handed: set[str] = field(default_factory=set)
+
+    def read_on(self, number: int) -> None:
+        while data := os.pread(number, 1 << 20, self.offset):
+            whole = data.rfind(b"\n") + 1
+            if not whole:
+                return
+            self.offset += whole
+            for line in data[:whole].decode("ascii", "replace").split("\n"):
+                kind, _, digest = line.partition(" ")
+                if kind == "=":
+                    self.handed.add(digest)
+                elif kind in ("+", "-"):
+                    self.held[digest] += 1 if kind == "+" else -1
+
+
+class Claims:
+    """What must stay and what should, read from `leases/`; `refresh` with the gate held alone, before files go."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._locks_work = layout.locks_work()
+        self._leases: dict[str, _Lease] = {}
+        self._pins: dict[str, tuple[tuple[int, int], frozenset[str]]] = {}
+        self.swept = 0
+
+    def refresh(self, *, sweep: bool = True) -> None:
+        """Read what has changed, and remove the leases of the dead."""
+        leases, pins = {}, {}
+        for entry in self._layout.entries(self._layout.leases):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.name.endswith(PINS):
+                    pins[entry.path] = self._read_pins(entry)
+                elif (lease := self._read_lease(entry, sweep)) is not None:
+                    leases[entry.path] = lease
+        self._leases, self._pins = leases, pins
+
+    def is_held(self, sha256: str) -> bool:
+        """Whether a living process holds the file, or a label pins it."""
+        return any(lease.held[sha256] > 0 for lease in self._leases.values()) or self.is_pinned(sha256)
+
+    def is_pinned(self, sha256: str) -> bool:
+        return any(sha256 in digests for _, digests in self._pins.values())
+
+    def is_handed(self, sha256: str) -> bool:
+        """Whether a living process was given the file."""
+        return any(sha256 in lease.handed for lease in self._leases.values())
+
+    def held(self) -> set[str]:
+        """All that must stay."""
+        found = {digest for lease in self._leases.values() for digest, times in lease.held.items() if times > 0}
+        return found.union(*(digests for _, digests in self._pins.values()))
+
+    def pinned(self) -> set[str]:
+        """All that a label pins."""
+        return set().union(*(digests for _, digests in self._pins.values()))
+
+    def _read_pins(self, entry: os.DirEntry[str]) -> tuple[tuple[int, int], frozenset[str]]:
+        stat = os.stat(entry.path)  # noqa: PTH116 - and not the entry's, which remembers
+        mark = stat.st_ino, stat.st_mtime_ns
+        known = self._pins.get(entry.path)
+        return known if known is not None and known[0] == mark else (mark, read_pins(entry.path)[1])
+
+    def _read_lease(self, entry: os.DirEntry[str], sweep: bool) -> _Lease | None:
+        number = forks.open_file(entry.path, os.O_RDONLY)
+        try:
+            if self._is_dead(entry, number):
+                if sweep:
+                    os.unlink(entry.path)  # noqa: PTH108
+                    self.swept += 1
+                return None
+            lease = self._leases.get(entry.path) or _Lease()
+            lease.read_on(number)
+            return lease
+        finally:
+            forks.close_file(number)
+
+    def _is_dead(self, entry: os.DirEntry[str], number: int) -> bool:
+        if self._locks_work:
+            return locking.try_lock(number, exclusive=True)
+        host, _, rest = entry.name.partition("-")
+        if host != HOST:
+            return time.time() - os.fstat(number).st_mtime > _UNLOCKED_S
+        return not _lives(rest.partition("-")[0])
+
+
+def _lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError, OverflowError):
+        return True
+    return True

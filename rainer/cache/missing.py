@@ -1,0 +1,91 @@
+"""The list of what was wanted and could not be had: the ancestor's YAML, to be fetched where there is network.
+
+One `- URL` a line, added by single appends under the file's own lock, so that no process takes another's line away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from rainer.cache import forks, locking
+
+log = logging.getLogger("rainer.cache")
+
+NAME: Final = "missing_assets.yaml"
+_WAIT_S: Final = 5.0
+_BLOCK_LINE: Final = re.compile(r"(- .*|#.*|---.*|\s*)")
+_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+class MissingList:
+    """The list at `path`, for any number of threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self._known: tuple[tuple[int, int, int], frozenset[str]] | None = None
+
+    def add(self, uri: str) -> bool:
+        """Put a URI on the list if it is not there; false if it could not be, which is logged."""
+        try:
+            self._add(uri)
+        except (OSError, ValueError, yaml.YAMLError) as e:
+            log.warning("%s cannot be put on the list %s: %s", uri, self.path, e)
+            return False
+        return True
+
+    def read(self) -> list[str]:
+        """What is on the list; empty if there is none. Raises OSError, ValueError."""
+        try:
+            return _parse(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            return []
+
+    def _add(self, uri: str) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        try:
+            number = forks.open_file(str(self.path), flags, 0o666)
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            number = forks.open_file(str(self.path), flags, 0o666)
+        try:
+            locking.lock(number, exclusive=True, wait_s=_WAIT_S)
+            if uri not in self._listed(number):
+                self._append(number, uri)
+        finally:
+            forks.close_file(number)
+
+    def _listed(self, number: int) -> frozenset[str]:
+        found = os.fstat(number)
+        mark = found.st_ino, found.st_size, found.st_mtime_ns
+        if self._known is None or self._known[0] != mark:
+            self._known = mark, frozenset(_parse(_text(number)))
+        return self._known[1]
+
+    def _append(self, number: int, uri: str) -> None:
+        text = _text(number)
+        line = yaml.safe_dump([uri], width=1 << 20, allow_unicode=True)
+        if all(_BLOCK_LINE.fullmatch(old) for old in text.split("\n")):
+            os.write(number, ("" if text.endswith("\n") or not text else "\n").encode() + line.encode())
+        else:  # written by hand, in another form of YAML
+            data = yaml.safe_dump([*_parse(text), uri], width=1 << 20, allow_unicode=True).encode()
+            os.ftruncate(number, 0)
+            os.write(number, data)
+
+
+def _text(number: int) -> str:
+    return os.pread(number, _BYTES_MAX, 0).decode("utf-8")
+
+
+def _parse(text: str) -> list[str]:
+    loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    if loaded is None:
+        return []
+    if not isinstance(loaded, list):
+        raise ValueError("it is no list")
+    return [str(item) for item in loaded]

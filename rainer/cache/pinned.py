@@ -1,0 +1,85 @@
+"""Files whose digest is known before: found by it, or fetched once and verified."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from rainer.cache.arrivals import Asked
+from rainer.cache.blobs import Found
+from rainer.cache.failures import not_cached, not_fetched, told
+from rainer.cache.names import name_of_uri, safe_name
+from rainer.cache.parts import Parts
+from rainer.errors import CredentialsError, InvalidError, MissingExtra, StoreUnavailable, UnavailableError
+from rainer.store.store import Progress
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def checked_digest(sha256: str) -> str:
+    """A SHA-256 in lower-case hex; InvalidError for anything else, since paths are made of it."""
+    digest = str(sha256).lower()
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidError(f"{sha256!r} is no SHA-256", hint="64 hex digits are wanted")
+    return digest
+
+
+class Pinned:
+    """The way to a file by its digest. For any number of threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def get(self, uri: str, sha256: str, size: int | None, name: str | None, progress: Progress | None) -> Path:
+        """What `AssetCache.get` does when the file was not given out before."""
+        path = self.find(uri, sha256, size, name)
+        if path is not None:
+            return path
+        digest, file = checked_digest(sha256), _called(uri, name)
+        with told(self._parts.layout.root):
+            found = self._parts.flights.share((digest, file), lambda: self._fetch(uri, digest, size, file, progress))
+            if size not in (None, found.size):  # who led said another size, and right
+                found = self._parts.blobs.find(digest, file, size) or found
+        return self._parts.warm.put((sha256, name or uri), found, digest)
+
+    def find(self, uri: str, sha256: str, size: int | None, name: str | None) -> Path | None:
+        """The file if it is here, leased and marked as used."""
+        digest = checked_digest(sha256)
+        with told(self._parts.layout.root):
+            found = self._parts.blobs.find(digest, _called(uri, name), size)
+        return None if found is None else self._parts.warm.put((sha256, name or uri), found, digest)
+
+    def peek(self, sha256: str, size: int | None, name: str | None) -> Path | None:
+        """What `AssetCache.peek` does when the file was not given out before."""
+        digest = checked_digest(sha256)
+        with told(self._parts.layout.root):
+            found = self._parts.blobs.find(digest, safe_name(name) if name else None, size)
+        return None if found is None else self._parts.warm.put((sha256, name), found, digest)
+
+    def _fetch(self, uri: str, digest: str, size: int | None, file: str, progress: Progress | None) -> Found:
+        parts, path = self._parts, self._parts.blobs.path(digest, file)
+        if parts.why_not is not None:
+            parts.note_missing(uri)
+            raise not_cached(uri, path, *parts.why_not)
+        try:
+            store = parts.stores.for_uri(uri)
+            with parts.turns.take(digest) as turn:
+                # Somebody else may have been first, or it came under another name.
+                found = parts.blobs.find(digest, file, size)
+                if found is not None:
+                    return found
+                asked = Asked(store, uri, file, digest, size, None, progress)
+                arrived = parts.arrivals.fetch(asked, turn.announce)
+        except (StoreUnavailable, CredentialsError, MissingExtra) as e:
+            parts.note_missing(uri)
+            raise not_fetched(uri, path, e) from e
+        if arrived is None:
+            raise UnavailableError(
+                f"{uri} came as not modified, which nobody asked", hint="what lies between is broken"
+            )
+        return arrived.found
+
+
+def _called(uri: str, name: str | None) -> str:
+    return safe_name(name) if name else name_of_uri(uri)

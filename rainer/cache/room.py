@@ -1,0 +1,106 @@
+"""The size limit: before a file comes in, the least used ones go."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rainer.cache import forks, locking
+from rainer.cache.blobs import Blobs
+from rainer.cache.eviction import Eviction
+from rainer.cache.gate import Gate, Usage
+from rainer.cache.layout import Layout
+from rainer.cache.refs import Refs
+from rainer.cache.sweeping import sweep_refs, sweep_temporaries
+from rainer.errors import NoSpace
+
+log = logging.getLogger("rainer.cache")
+
+_LOW_WATER: Final = 0.9
+"""An eviction goes on to this part of the limit, so that the next one is not due at once."""
+_AGAIN_S: Final = 5.0
+"""When nothing more could go, so long nobody looks again: what is young lets the limit be passed meanwhile."""
+_TURN_S: Final = 2.0
+
+
+class Room:
+    """Keeps one cache below its limit. For any number of threads and processes; one of them evicts at a time."""
+
+    def __init__(self, layout: Layout, gate: Gate, blobs: Blobs, refs: Refs, size_bytes_max: int) -> None:
+        self._layout = layout
+        self._gate = gate
+        self._blobs = blobs
+        self._refs = refs
+        self.size_bytes_max: Final = size_bytes_max
+        self._tried_at = float("-inf")
+        self._kept = 0
+
+    def make(self, size: int) -> None:
+        """See to it that a file of so many bytes finds room. Raises NoSpace, OSError.
+
+        What is young may let the limit be passed for a minute; what is held and pinned may not.
+        """
+        if size > self.size_bytes_max:
+            raise self._no_space(size, "more than the cache may hold in all")
+        if self._fits(self._gate.usage(), size):
+            return
+        if time.monotonic() - self._tried_at < _AGAIN_S and self._kept + size <= self.size_bytes_max:
+            return
+        with self._one_at_a_time():
+            if not self._fits(self._gate.usage(), size):
+                self._evict(size)
+
+    def _fits(self, usage: Usage | None, size: int) -> bool:
+        return usage is not None and usage.size + size <= self.size_bytes_max
+
+    def _evict(self, size: int) -> None:
+        sweep_temporaries(self._layout, self._gate)
+        eviction = Eviction(self._layout, self._gate, self._blobs)
+        freed = eviction.run(max(0, int(self.size_bytes_max * _LOW_WATER) - size))
+        if freed.removed:
+            sweep_refs(self._layout, self._gate, self._refs)
+            log.info("evicted %d files of %d bytes from %s", freed.removed, freed.size, self._layout.root)
+        if self._fits(freed.left, size):
+            self._tried_at = float("-inf")
+            return
+        eviction.claims.refresh(sweep=False)
+        self._tried_at = time.monotonic()
+        self._kept = sum(map(self._blobs.size_of, eviction.claims.held()))
+        if self._kept + size > self.size_bytes_max:
+            raise self._no_space(size, f"and {self._kept} of them are held or pinned")
+
+    def relieve(self, size: int) -> bool:
+        """The disk is full before the limit is reached: let some of the least used go; false if none could."""
+        usage = self._gate.usage() or Usage(0, 0)
+        wanted = max(size, int(usage.size * (1 - _LOW_WATER)))
+        swept, _ = sweep_temporaries(self._layout, self._gate)
+        with self._one_at_a_time():
+            freed = Eviction(self._layout, self._gate, self._blobs).run(max(0, usage.size - wanted))
+        return freed.removed > 0 or swept > 0
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        try:
+            number = self._layout.open(f"{self._layout.locks}/evict", os.O_RDWR | os.O_CREAT)
+        except OSError as e:
+            if e.errno not in locking.NO_LOCK_FILE:
+                raise
+            yield
+            return
+        try:
+            locking.lock(number, exclusive=True, wait_s=_TURN_S)  # one that is stopped is not waited for
+            yield
+        finally:
+            forks.close_file(number)
+
+    def _no_space(self, size: int, why: str) -> NoSpace:
+        return NoSpace(
+            f"a file of {size} bytes does not fit into the cache {self._layout.root}, which may hold"
+            f" {self.size_bytes_max}: {why}",
+            hint="raise the limit (RAINER_CACHE_BYTES_MAX, cache_bytes_max), or let go of what is held",
+            limit_bytes=self.size_bytes_max,
+        )
