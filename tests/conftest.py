@@ -6,7 +6,13 @@ import signal
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.plugins.contract_counts", "tests.plugins.leaks", "tests.plugins.seed", "tests.plugins.servers"]
+pytest_plugins = [
+    "tests.plugins.contract_counts",
+    "tests.plugins.leaks",
+    "tests.plugins.object_stores",
+    "tests.plugins.seed",
+    "tests.plugins.servers",
+]
 
 # A loaded two-core machine is no reason to fail: what must be fast is measured by the benchmarks.
 settings.register_profile("rainer", deadline=None, print_blob=True)

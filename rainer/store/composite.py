@@ -173,7 +173,7 @@ class CompositeStore(Store):
             except _PASSED_OVER as error:
                 failures.append((source, error))
         if not asked:
-            raise InvalidUri(f"{uri!r} is for none of the sources", hint=f"there are {self._roots()}")
+            raise self._uncovered(uri)
         raise _failure(uri, failures)
 
     def _keep(self, uri: str, source: Source, reading: Reading) -> Reading:
@@ -194,6 +194,8 @@ class CompositeStore(Store):
             own = source.own_uri(uri) if source.writable else None
             if own is not None:
                 return source, own
+        if not self.covers(uri):
+            raise self._uncovered(uri)
         raise DeniedError(f"{uri}: no source takes writes for it", hint="put it into a store of its own")
 
     def _forget(self, uri: str) -> None:
@@ -203,8 +205,9 @@ class CompositeStore(Store):
                 with suppress(Exception):
                     source.store.delete(own)
 
-    def _roots(self) -> str:
-        return ", ".join(source.root for source in self.sources if source.cache == "no")
+    def _uncovered(self, uri: str) -> InvalidUri:
+        roots = ", ".join(source.root for source in self.sources if source.cache == "no")
+        return InvalidUri(f"{uri!r} is for none of the sources", hint=f"there are {roots}")
 
 
 def _write_back(cache: Source, uri: str, whole: Spool) -> None:

@@ -37,7 +37,8 @@ class StorePromises:
         assert head.mtime.tzinfo is not None
 
     def test_a_file_is_put_and_its_portions_told(self, store: Store, tmp_path: Path) -> None:
-        source, told = tmp_path / "source", []
+        told: list[int] = []
+        source = tmp_path / "source"
         source.write_bytes(TEXT * 100_000)
         store.put(store.uri("large"), source, progress=told.append)
         assert sum(told) == len(TEXT) * 100_000

@@ -190,7 +190,7 @@ def test_what_fails_its_check_counts_as_not_found_and_is_never_kept(memory: list
     lying = Lying("memory://lying")
     lying.put(lying.uri("a"), TEXT)
     memory[1].put(memory[1].uri(SHA1), b"wrong")
-    sources = [Source(memory[0], cache="write-only"), AddressedStore(memory[1]), lying]
+    sources: list[Store | Source] = [Source(memory[0], cache="write-only"), AddressedStore(memory[1]), lying]
     with pytest.raises(ObjectNotFound):
         CompositeStore(*sources).get(uri)
     assert list(memory[0].list()) == []
@@ -268,6 +268,8 @@ def test_a_put_that_nobody_takes(memory: list[MemoryStore]) -> None:
     assert not read_only.writable
     with pytest.raises(DeniedError, match="no source takes writes"):
         read_only.put("a://b", TEXT)
+    with pytest.raises(InvalidUri):
+        CompositeStore(memory[0]).put("a://b", TEXT)
     assert not AddressedStore(Asked(TEXT)).writable
 
 
