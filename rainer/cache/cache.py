@@ -74,6 +74,11 @@ class AssetCache:
     def after_fork_in_child(self) -> None:
         self._parts.after_fork_in_child()
 
+    @property
+    def stores(self) -> Stores:
+        """The stores that it asks."""
+        return self._parts.stores
+
     # Files
 
     def __call__(self, what: str | os.PathLike[str], *, force_check: bool = False) -> Path:
