@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from rainer.errors import ConflictError, ObjectNotFound, WrongDigest
+from rainer.errors import ConflictError, InvalidError, ObjectNotFound, WrongDigest
 from rainer.store.client import Client
 from rainer.store.client_files import (
     NOTHING,
@@ -82,6 +82,8 @@ class MemoryRemote(RemoteFiles):
                 del self._files[path]
 
     def names(self, folder: str, last_modified: int | None) -> Iterator[str]:
+        if folder and f"/{folder}" in self._files and not any(self.entries(folder)):
+            raise InvalidError(f"'{folder}' is a file, and no folder", hint="list the folder that it is in")
         return (
             entry.path[1:] for entry in self.entries(folder) if last_modified is None or entry.version <= last_modified
         )

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from rainer.errors import InvalidUri, ObjectNotFound, StoreUnavailable
+from rainer.model import times
 from rainer.store.client_files import NOTHING, FileEntry, Opened, RemoteFiles, Upload, broke_off, verified
 from rainer.store.client_names import VERSION_MAX
 from rainer.store.http_answer import HttpAnswer
@@ -87,8 +88,8 @@ class HttpFiles(RemoteFiles):
         url = f"{self.url}/list/{quote(folder)}{'/' if folder else ''}?{urlencode({'last_modified': cut})}"
         prefix = folder + "/" if folder else ""
         with self._ask("GET", url) as answer:
-            if answer.status in (400, 404):
-                return  # of a folder that is not there, which an original server calls a bad request
+            if answer.status == 400 and answer.headers.get("content-type", "").startswith("text/plain"):
+                return  # a folder that is not there, as an original server has it
             self._check(answer, "/" + folder)
             for line in lines(answer):
                 yield prefix + line
@@ -182,5 +183,4 @@ def _version(answer: HttpAnswer, otherwise: int | None) -> int:
 
 def _told(line: str) -> FileEntry:
     told = json.loads(line)
-    mtime = told["mtime"]
-    return FileEntry("/" + told["name"].lstrip("/"), int(mtime), int(told["size"]), told.get("sha256"))
+    return FileEntry("/" + told["name"], times.parse_iso(told["mtime"]) // 1000, int(told["size"]), told["sha256"])

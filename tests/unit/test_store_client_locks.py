@@ -1,4 +1,4 @@
-"""Locks between processes and threads: shared, exclusive, freed by their holder's end, and never waited for for ever."""
+"""Locks between processes and threads: shared, exclusive, freed by their holder's end, and no wait without end."""
 
 from __future__ import annotations
 
