@@ -26,6 +26,7 @@ from rainer.model.position import Position
 
 if TYPE_CHECKING:
     from rainer import api, testing
+    from rainer.assets import Assets
     from rainer.cache import AssetCache
     from rainer.client import Client
     from rainer.journal import Journal
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AssetCache",
+    "Assets",
     "Client",
     "Commit",
     "ConflictError",
@@ -60,6 +62,7 @@ __all__ = [
 ]
 
 _LATE = {
+    "Assets": "rainer.assets",
     "AssetCache": "rainer.cache",
     "Client": "rainer.client",
     "Journal": "rainer.journal",

@@ -1,0 +1,74 @@
+"""Stores, cache and assets as the settings have them: what the command line and others of ours work with."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from rainer.assets.resolver import Assets
+from rainer.assets.sources import SERVER_STORE
+from rainer.cache import AssetCache
+from rainer.client import Client
+from rainer.client.address import Address
+from rainer.mirror import Mirror
+from rainer.settings import Settings
+from rainer.store.opening import Stores, open_store
+from rainer.store.store import Store
+
+
+def store_url(settings: Settings) -> str:
+    """The store that assets lie in: the one that is set, else the server's own."""
+    return settings.store or Address.parse(settings.url).root + SERVER_STORE
+
+
+def stores(settings: Settings) -> Stores:
+    """What opens every other URL, with the credentials that are set, in their order."""
+    return Stores(credentials=words(settings.store_credentials), timeout_s=settings.store_timeout_s)
+
+
+def store(settings: Settings, url: str | None = None) -> Store:
+    """The store of a URL, by default the one that assets lie in."""
+    wanted = store_url(settings) if url is None else url
+    return open_store(wanted, credentials=words(settings.store_credentials), timeout_s=settings.store_timeout_s)
+
+
+def cache(settings: Settings, **options: Any) -> AssetCache:
+    """The local cache; `options` go before what is set. Objects of immutable stores are never checked again."""
+    chosen: dict[str, Any] = {
+        "size_bytes_max": settings.cache_bytes_max,
+        "timeout_s": settings.cache_timeout_s,
+        "immutable": words(settings.cache_immutable),
+        "read_only": settings.cache_read_only,
+        "shared": settings.cache_shared,
+        "offline": settings.offline,
+        "stores": stores(settings),
+    }
+    return AssetCache(settings.cache_dir, **(chosen | options))
+
+
+def client(settings: Settings) -> Client:
+    """A client of the server and namespace that are set."""
+    return Client(
+        settings.url, author=settings.author, timeout_s=settings.timeout_s, connect_timeout_s=settings.connect_timeout_s
+    )
+
+
+def assets(
+    settings: Settings, source: Mirror | Client | str | os.PathLike[str] | None = None, *,
+    cache_used: AssetCache | None = None,
+) -> Assets:  # fmt: skip
+    """The assets of the manifest that is set, over a client of the server that is set unless a source is given.
+
+    Of a lock file, the store that it names is used unless one is set. Without `cache_used` a cache is made, which, as
+    the client, holds nothing that would have to be closed but pooled connections.
+    """
+    chosen = client(settings) if source is None else source
+    place: str | None = settings.store
+    if place is None and isinstance(chosen, Client):
+        place = store_url(settings)
+    return Assets(chosen, settings.manifest, place, cache_used or cache(settings))
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """A setting of several values with spaces between."""
+    return tuple((text or "").split())

@@ -1,0 +1,283 @@
+"""Fetch before switch: a manifest's next state becomes visible when all of its files are here and verified."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from rainer.assets.following_attempt import Attempt, ReadySet, restore
+from rainer.assets.remembered import Remembered
+from rainer.assets.resolver_fetching import Fetcher
+from rainer.assets.resolver_versions import Versions
+from rainer.assets.snapshots import AssetSnapshot
+from rainer.assets.sources import ManifestState, Source
+from rainer.errors import InvalidError, RainerError
+from rainer.mirror.waiting import NotYet
+from rainer.store.store import Store
+
+log = logging.getLogger("rainer.assets")
+
+ReadyCallback: TypeAlias = Callable[[AssetSnapshot], object]
+_PAUSE_S: Final = 0.25
+_PAUSE_MAX_S: Final = 30.0
+_END_S: Final = 10.0
+
+
+class _Listener:
+    def __init__(self, callback: ReadyCallback) -> None:
+        self.callback = callback
+        self.told: ReadySet | None = None
+
+
+class Follower:
+    """Follows one source from `start` to `close`, with a thread that waits and one that fetches.
+
+    `ready` is the set that is visible. A state that comes while another is being fetched takes its place. A set that
+    cannot be fetched changes nothing, and is tried again after a pause (0.25 s, doubling up to 30 s), or at once when
+    the manifest moves again. A forked child keeps the set that its parent had.
+    """
+
+    def __init__(
+        self, source: Source, store: Store, fetcher: Fetcher, versions: Versions, paths: Sequence[str] | None,
+        label: str, remembered: Remembered | None,
+    ) -> None:  # fmt: skip
+        self.paths = paths
+        self.ready: ReadySet | None = None
+        self.error: RainerError | None = None
+        self._status = "starting"
+        self._source, self._store, self._fetcher, self._versions = source, store, fetcher, versions
+        self._label, self._remembered = label, remembered
+        self._changed = threading.Condition()
+        self._listeners: tuple[_Listener, ...] = ()
+        self._is_told = True
+        self._is_closed = False
+        self._attempts: list[Attempt] = []
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=self._run, name=f"rainer-assets-{source.key}", daemon=True)
+        self._stop_listening: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Begin; what the source has now is fetched first."""
+        self._stop_listening = self._source.on_change(self._tell)
+        self._thread.start()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process started it; a forked child only has what it had."""
+        return self._pid == os.getpid()
+
+    @property
+    def status(self) -> str:
+        """ "starting" (no set yet), "fetching", "ready", "failed" (the next one cannot be had, and is tried again),
+        "closed", and in a forked child "inherited"."""
+        return self._status if self.is_ours else "inherited"
+
+    def close(self) -> None:
+        """End both threads; a download that is under way ends with its file, or its time. May be called again."""
+        if not self.is_ours:
+            return
+        with self._changed:
+            self._is_closed, self._status = True, "closed"
+            attempts = list(self._attempts)
+            for attempt in attempts:
+                attempt.cancel()
+            self._changed.notify_all()
+        self._stop_listening()
+        for thread in (self._thread, *(attempt.thread for attempt in attempts)):
+            if thread is not threading.current_thread():
+                thread.join(_END_S)
+                if thread.is_alive():
+                    log.warning("%s runs on, %g s after it was to end", thread.name, _END_S)
+
+    # Listening and waiting
+
+    def add(self, callback: ReadyCallback) -> Callable[[], None]:
+        """Call it for the set that is ready, and every one after it; what comes back ends that."""
+        listener = _Listener(callback)
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
+            self._changed.notify_all()
+
+        def remove() -> None:
+            with self._changed:
+                self._listeners = tuple(kept for kept in self._listeners if kept is not listener)
+
+        return remove
+
+    def wait(self, timeout_s: float | None, revision: int | None) -> ReadySet:
+        """The set that is ready, of this revision at least; NotYet when the time is up."""
+
+        def is_there() -> bool:
+            ready = self.ready
+            return ready is not None and (revision is None or (ready.view.state.revision or 0) >= revision)
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed or is_there(), timeout_s)
+            ready, error = self.ready, self.error
+            if ready is not None and is_there():
+                return ready
+        what = "any assets" if revision is None else f"the assets of revision {revision}"
+        why = "it was closed" if self._is_closed else f"not ready within {timeout_s:g} s"
+        raise NotYet(f"{what} of manifest {self._source.key!r}: {why}" + (f": {error}" if error else ""))
+
+    def _tell(self) -> None:
+        with self._changed:
+            self._is_told = True
+            self._changed.notify_all()
+
+    # The thread that waits
+
+    def _run(self) -> None:
+        self._restore()
+        pause: float | None = 0.0
+        failures = 0
+        while self._wait(pause):
+            try:
+                state = self._source.current()
+                if self._is_ready(state):
+                    self._calm()
+                elif not self._fetch(state):
+                    pause = 0.0
+                    continue
+                pause, failures = self._source.poll_s, 0
+            except Exception as e:  # whatever it is, the old set goes on and the next may come
+                pause = min(_PAUSE_S * 2**failures, _PAUSE_MAX_S) * random.uniform(0.75, 1.25)
+                failures = min(failures + 1, 20)
+                self._fail(e, pause)
+
+    def _wait(self, pause: float | None) -> bool:
+        """Until the source told something, or the pause is over; meanwhile those who have not heard of a set do."""
+        while True:
+            self._call_listeners()
+            with self._changed:
+                ended = self._changed.wait_for(lambda: self._is_told or self._is_closed or self._has_news(), pause)
+                if self._is_closed:
+                    return False
+                if self._is_told or not ended:
+                    self._is_told = False
+                    return True
+
+    def _restore(self) -> None:
+        """Begin with the set that was ready when a program last followed, if all of its files are still here."""
+        commits = None if self._remembered is None else self._remembered.load()
+        found = None
+        if commits:
+            try:
+                found = restore(self._source.restore(commits), self._store, self._fetcher, self.paths)
+            except RainerError as e:
+                log.info("the last set of manifest %s is not complete any more: %s", self._source.key, e)
+        if found is not None:
+            log.info("manifest %s begins with revision %s, as it was last", self._source.key, found.view.state.revision)
+            self._switch(found)
+
+    def _is_ready(self, state: ManifestState) -> bool:
+        if self.ready is None:
+            return False
+        shown = self.ready.view.state
+        return shown is state or (bool(state.commits) and state.commits == shown.commits)
+
+    def _fetch(self, state: ManifestState) -> bool:
+        """Fetch a state's files and switch to it; false if something came in between."""
+        attempt = Attempt(state, self._store, self._fetcher, self.paths, self._tell_done)
+        with self._changed:
+            if self._is_closed:
+                return False
+            self._status = "fetching" if self.ready is not None else "starting"
+            self._attempts = [other for other in self._attempts if other.thread.is_alive()] + [attempt]
+            attempt.thread.start()
+        while self._wait_for(attempt):
+            if attempt.is_done:
+                self._switch(attempt.result())
+                return True
+            if self._has_moved_on(state):
+                break
+        attempt.cancel()
+        return False
+
+    def _wait_for(self, attempt: Attempt) -> bool:
+        """Until it is done, or the source may have moved on; false if all of this ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: attempt.is_done or self._is_closed or self._is_told, self._source.poll_s)
+            self._is_told = False
+            return not self._is_closed
+
+    def _has_moved_on(self, state: ManifestState) -> bool:
+        try:
+            return self._source.current() is not state
+        except RainerError:
+            return False  # gone or broken: what is under way is still the best there is
+
+    def _tell_done(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _switch(self, found: ReadySet) -> None:
+        previous = self.ready
+        self._pin(found, previous)
+        with self._changed:
+            self.ready = found
+        self._calm()
+        state = found.view.state
+        log.info("manifest %s: %d assets of revision %s are ready", state.key, found.count, state.revision)
+
+    def _pin(self, found: ReadySet, previous: ReadySet | None) -> None:
+        """Whenever this is cut short, the set that is remembered is pinned, under one label or the other."""
+        cache = self._fetcher.cache
+        try:
+            if previous is not None:
+                cache.pin(f"{self._label} previous", previous.digests)
+            cache.pin(f"{self._label} live", found.digests)
+        except (OSError, RainerError) as e:
+            log.info("the assets of manifest %s cannot be pinned: %s", self._source.key, e)
+        if self._remembered is not None:
+            self._remembered.save(found.view.state.commits)
+
+    def _calm(self) -> None:
+        with self._changed:
+            self.error = None
+            if not self._is_closed:
+                self._status = "ready"
+            self._changed.notify_all()
+
+    def _fail(self, error: Exception, pause: float) -> None:
+        known = error if isinstance(error, RainerError) else RainerError(f"{type(error).__name__}: {error}")
+        with self._changed:
+            if self._is_closed:
+                return
+            self.error, self._status = known, "failed"
+            self._changed.notify_all()
+        goes_on = "what was ready goes on" if self.ready is not None else "nothing is ready"
+        log.warning(
+            "the assets of manifest %s cannot be made ready, %s; next try in %.2g s: %s",
+            self._source.key, goes_on, pause, known, exc_info=not isinstance(error, RainerError),
+        )  # fmt: skip
+
+    def _has_news(self) -> bool:
+        ready = self.ready
+        return ready is not None and any(listener.told is not ready for listener in self._listeners)
+
+    def _call_listeners(self) -> None:
+        ready = self.ready
+        for listener in self._listeners if ready is not None else ():
+            if listener.told is ready or ready is None or self._is_closed:
+                continue
+            listener.told = ready
+            try:
+                listener.callback(self.snapshot_of(ready))
+            except Exception:
+                log.exception("a callback failed on the assets of manifest %s; the others go on", self._source.key)
+
+    def snapshot_of(self, ready: ReadySet) -> AssetSnapshot:
+        """A snapshot whose files all stay."""
+        return AssetSnapshot(ready.view, ready.fetcher.share(), self._versions)
+
+    def check_paths(self, paths: Sequence[str] | None) -> None:
+        """InvalidError where somebody else has it follow other paths."""
+        if paths is not None and paths != self.paths:
+            raise InvalidError(
+                "these assets follow other paths already", hint="make another rainer.Assets for other paths"
+            )

@@ -1,0 +1,53 @@
+"""The cache and the store that assets use: the caller's, or ones of their own that end with them."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeAlias
+
+from rainer.assets.sources import Source
+from rainer.cache import AssetCache
+from rainer.errors import InvalidError
+from rainer.store.opening import Stores, open_store
+from rainer.store.store import Store
+
+StoreLike: TypeAlias = Store | str
+CacheLike: TypeAlias = "AssetCache | str | os.PathLike[str]"
+
+
+class Places:
+    """What was opened here is closed by `close`; what the caller gave stays as it is."""
+
+    def __init__(self, cache: CacheLike | None) -> None:
+        self._is_own_cache = not isinstance(cache, AssetCache)
+        self._own_stores: Stores | None = None
+        self._own_store: Store | None = None
+        if isinstance(cache, AssetCache):
+            self.cache = cache
+        else:
+            self._own_stores = Stores()
+            self.cache = AssetCache(cache, stores=self._own_stores)
+
+    def open_store(self, store: StoreLike | None, source: Source) -> Store:
+        """The store that was given, or that the source has; objects of one given are also read by way of it."""
+        wanted = source.store_url if store is None else store
+        if wanted is None:
+            raise InvalidError(
+                "it is not known in which store the assets are", hint='give one, such as store="s3://bucket"'
+            )
+        stores = self.cache.stores
+        if isinstance(wanted, str):
+            self._own_store = open_store(wanted, credentials=stores.credentials, timeout_s=stores.timeout_s)
+            return self._own_store
+        if all(wanted is not known for known in stores.extra):
+            stores.extra = (wanted, *stores.extra)
+        return wanted
+
+    def close(self) -> None:
+        """Close what is ours."""
+        if self._own_store is not None:
+            self._own_store.close()
+        if self._is_own_cache:
+            self.cache.close()
+        if self._own_stores is not None:
+            self._own_stores.close()
