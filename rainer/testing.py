@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ try:
     from rainer.api.app import RainerApp
     from rainer.api.protocol import PatientProtocol
     from rainer.journal import Journal
+    from rainer.service import ServiceOptions, StoreOptions
 except ImportError as e:
     raise missing_extra("rainer.testing needs the server's libraries") from e
 
@@ -66,6 +68,11 @@ class TestServer:
         """A client of this server."""
         return Client(f"{self.url}/{namespace}", **options)
 
+    @property
+    def store(self) -> str:
+        """The URL of its file store."""
+        return f"{self.url}/-/store"
+
     def mirror(self, namespace: str = "diary", **options: Any) -> Mirror:
         """A mirror of one of its namespaces, for `with`; `options` are those of `Mirror.http`."""
         return Mirror.http(f"{self.url}/{namespace}", **options)
@@ -73,12 +80,15 @@ class TestServer:
 
 @contextlib.contextmanager
 def server(journal: Journal | None = None) -> Iterator[TestServer]:
-    """Serve a journal (a new one in memory by default) on a free port of the loopback, while the block lasts."""
+    """Serve a journal (a new one in memory by default) on a free port of the loopback, while the block lasts.
+
+    The contents of its file store lie in a temporary folder, which goes with the block.
+    """
     own = memory_journal() if journal is None else None
     served = own or journal
     assert served is not None
     try:
-        with _listening(served) as url:
+        with tempfile.TemporaryDirectory(prefix="rainer-store-") as folder, _listening(served, folder) as url:
             yield TestServer(url, served)
     finally:
         if own is not None:
@@ -103,9 +113,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _listening(journal: Journal) -> Iterator[str]:
+def _listening(journal: Journal, folder: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        runner = _Server(create_app(journal))
+        runner = _Server(create_app(journal, ServiceOptions(store=StoreOptions(folder))))
         # The socket listens already, so a client that is quicker than the thread waits in its backlog.
         thread = threading.Thread(target=runner.run, args=([sock],), name="rainer-test-server", daemon=True)
         thread.start()

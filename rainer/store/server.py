@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import formatdate
 from pathlib import Path
@@ -128,7 +128,7 @@ class ServerStore(Store):
         mtime = datetime.fromisoformat(entry["mtime"])
         return ObjectInfo(self.uri(entry["name"][len(self._prefix) :]), entry["size"], f'"{sha256}"', sha256, mtime)
 
-    def _page(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _page(self, query: Mapping[str, str]) -> Sequence[dict[str, Any]]:
         url = f"{self._root}/names?{urlencode(query)}"
         with self._pool.request("GET", url, sign=self._prove, label=shown(self.url)) as answer:
             if answer.status != 200:

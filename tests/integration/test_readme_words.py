@@ -35,6 +35,9 @@ LIMITS: dict[str, list[str | int]] = {
     "a writer's wait for another": ["LOCK_TIMEOUT_S", "STALLED_WRITER_S"],
     "feed's wait; readers": ["FEED_WAIT_S_MAX", "FEED_READERS_MAX"],
     "mirrors that report over HTTP": ["MIRRORS_MAX", "MIRROR_OVERDUE_S", "MIRROR_SILENCE_S"],
+    "a file in the server store": ["STORE_FILE_BYTES_MAX"],
+    "the path of a file or asset": ["ASSET_PATH_BYTES_MAX"],
+    "the local cache of assets": ["CACHE_BYTES_MAX"],
 }
 IN_THE_PROSE = {"HEADER_TEXT_BYTES_MAX"}
 # How the work is portioned, remembered and paced; nobody is refused anything for these.
