@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: help run test bench faults lint clean debian-test debian-bench
+.PHONY: help run test bench faults lint clean debian-test debian-bench npm-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ help: ## list these targets
 run: $(VENV)/.server ## serve a journal on http://127.0.0.1:8080, SQLite, nothing else needed (ARGS='--port 9000')
 	@exec $(BIN)/rainer serve $(ARGS)
 
-test: $(VENV)/.dev debian-test ## all tests but the benchmarks, on SQLite, PostgreSQL, MariaDB and ZooKeeper
+test: $(VENV)/.dev debian-test npm-test ## all tests but the benchmarks, on SQLite, PostgreSQL, MariaDB and ZooKeeper
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 faults: $(VENV)/.dev debian-test ## the tests that kill and starve servers, TIMES=10 over, each time with another seed
@@ -46,6 +46,9 @@ clean: ## remove .venv and the caches; journals stay
 
 debian-test:
 	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java libcurator-recipes-java strace
+
+npm-test:
+	@.ci/npm-packages $(VENV)/npm azurite@3.35.0
 
 debian-bench:
 	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java etcd-server wrk
