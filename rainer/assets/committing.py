@@ -68,9 +68,11 @@ class KeptManifest:
         attempt = 0
         while True:
             stored = self.read()
+            # Before anybody looks at its entries: what is an override in either form is told apart only until then.
+            short = self._short and isinstance(stored.manifest, Manifest) and stored.manifest.is_short
             try:
                 changes = decide(stored)
-                return self._commit(stored, changes, comment or described(changes), deadline)
+                return self._commit(stored, changes, comment or described(changes), deadline, short)
             except (MovedOn, ConflictError) as e:
                 if not isinstance(e, MovedOn) and e.code not in (ConflictError.code, "version-conflict"):
                     raise  # a conflict about assets, which reading again does not solve
@@ -92,8 +94,9 @@ class KeptManifest:
             if stored.versions.get(key):
                 yield from self._client.iter_log(key)
 
-    def _commit(self, stored: StoredManifest, changes: Changes, comment: str, deadline: float) -> dict[str, Commit]:
-        short = self._short and isinstance(stored.manifest, Manifest) and stored.manifest.is_short
+    def _commit(
+        self, stored: StoredManifest, changes: Changes, comment: str, deadline: float, short: bool
+    ) -> dict[str, Commit]:
         payloads = stored.change(changes, short=short)
         versions = dict(stored.versions)
         if any(key not in versions for key in payloads):  # it is about to be kept in more keys than it was

@@ -50,7 +50,8 @@ def read_source(file: str | os.PathLike[str]) -> Source:
             _check_plain(path, before)
             digest, size = hashlib.sha256(), 0
             buffer = memoryview(bytearray(_PORTION_BYTES))
-            while got := opened.readinto(buffer):
+            # No further than its size was: a file that grows faster than it is read would never end.
+            while size <= before.st_size and (got := opened.readinto(buffer)):
                 digest.update(buffer[:got])
                 size += got
             after = os.fstat(opened.fileno())
