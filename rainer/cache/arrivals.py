@@ -14,6 +14,7 @@ from rainer.cache.failures import told
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
 from rainer.cache.room import Room
+from rainer.cache.sweeping import sweep_temporaries
 from rainer.errors import NoSpace, UnavailableError, WrongDigest
 from rainer.store.fetching import Fetched, fetch
 from rainer.store.store import Progress, Store
@@ -49,6 +50,7 @@ class Arrivals:
         self._gate = gate
         self._blobs = blobs
         self._room = room
+        self._is_swept = False
 
     def fetch(self, asked: Asked, announce: Callable[[str], None]) -> Arrived | None:
         """Download and keep; None if the object still has the ETag `if_none_match`.
@@ -71,9 +73,7 @@ class Arrivals:
         self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
     ) -> Arrived | None:
         """Keep what `fill` writes into the open file that it is given. It may be called again on a full disk."""
-        if size is not None:
-            with told(self._layout.root):
-                self._room.make(size)
+        self._sweep()
         for left in reversed(range(_TRIES)):
             try:
                 with told(self._layout.root):
@@ -85,6 +85,13 @@ class Arrivals:
                     raise
         raise UnavailableError(f"files are removed from {self._layout.tmp} while they are written", hint="see who does")
 
+    def _sweep(self) -> None:
+        """Once for each cache object: a cache that is never full would keep for ever what crashes left."""
+        if not self._is_swept:
+            self._is_swept = True
+            with told(self._layout.root):
+                sweep_temporaries(self._layout, self._gate)
+
     def _relieved(self, size: int | None) -> bool:
         with told(self._layout.root):
             return self._room.relieve(size or 0)
@@ -92,8 +99,10 @@ class Arrivals:
     def _bring(
         self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
     ) -> Arrived | None:
-        with self.temporary() as (number, path):
+        with self._temporary(size or 0) as (number, path, has_room):
             announce(path)
+            if size is not None and not has_room:
+                self._room.make(size)
             fetched = fill(number)
             if fetched is None:
                 return None
@@ -103,14 +112,15 @@ class Arrivals:
             return Arrived(found, fetched.sha256, fetched.info.etag)
 
     @contextmanager
-    def temporary(self) -> Iterator[tuple[int, str]]:
-        """A new file in `tmp/`, open and locked; gone at the end unless it was moved."""
-        with self._gate.shared():  # or a sweeper could find it before it is locked
+    def _temporary(self, size: int) -> Iterator[tuple[int, str, bool]]:
+        """A new file in `tmp/`, open and locked, gone at the end unless it was moved; and whether `size` has room."""
+        with self._gate.shared() as gate:  # or a sweeper could find it before it is locked
             path = self._layout.temporary("arriving")
             number = self._layout.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             locking.try_lock(number, exclusive=True)
+            has_room = self._room.has(size, gate)
         try:
-            yield number, path
+            yield number, path, has_room
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108

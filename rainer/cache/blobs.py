@@ -128,10 +128,6 @@ class Blobs:
             self._leases.hand_out(sha256)
             for left in reversed(range(_TRIES)):
                 self._make_folder(sha256, gate, size)
-                if _sized(path) == Found(path, size):
-                    self.touch(sha256)
-                    os.unlink(temporary)  # noqa: PTH108
-                    break
                 try:
                     os.rename(temporary, path)  # noqa: PTH104
                     break
@@ -147,8 +143,12 @@ class Blobs:
         try:
             made = self._layout.make_folder(folder)
         except FileNotFoundError:
-            self._layout.make()
-            self._layout.make_folder(os.path.dirname(folder))  # noqa: PTH120
+            shelf = os.path.dirname(folder)  # noqa: PTH120
+            try:
+                self._layout.make_folder(shelf)
+            except FileNotFoundError:
+                self._layout.make()
+                self._layout.make_folder(shelf)
             made = self._layout.make_folder(folder)
         if made:
             # Before the file is there: what is counted and never came costs a scan, the contrary the limit.

@@ -12,7 +12,8 @@ from rainer.cache.layout import Layout
 
 WAIT_S: Final = 5.0
 """So long a stopped process can keep others waiting; then they go on without the lock, see DESIGN.md."""
-_RECORDS_MAX: Final = 256
+LINES_MAX: Final = 64
+"""So many changes are noted before their sum is."""
 
 
 class Usage(NamedTuple):
@@ -72,12 +73,13 @@ class Gate:
     def usage(self) -> Usage | None:
         """What is counted; None if nobody has counted yet, or the count is damaged. Not to be called with it held."""
         with self.shared() as number:
-            usage, records = self._read(number)
-        if records > _RECORDS_MAX:
+            usage, records = self.read(number)
+        if records >= LINES_MAX:
             self._shorten()
         return usage
 
-    def _read(self, number: int | None) -> tuple[Usage | None, int]:
+    def read(self, number: int | None) -> tuple[Usage | None, int]:
+        """What is counted, with the gate held, and by how many lines."""
         data = b"" if number is None else os.pread(number, 1 << 20, 0)
         head, _, tail = data.partition(b"\n")
         try:
@@ -94,7 +96,7 @@ class Gate:
             return
         try:
             if locking.try_lock(number, exclusive=True):
-                usage, _ = self._read(number)
+                usage, _ = self.read(number)
                 if usage is not None:
                     self.recount(number, usage)
         finally:

@@ -39,7 +39,7 @@ class Leases:
         self._held: Counter[str] = Counter()
         self._handed: set[str] = set()
         self._dropped: deque[list[str]] = deque()
-        self._file: tuple[str, int] | None = None
+        self._file: LeaseFile | None = None
         self._lines = 0
 
     def hand_out(self, sha256: str) -> None:
@@ -96,7 +96,8 @@ class Leases:
         if self._file is None:
             return False
         try:
-            return os.fstat(self._file[1]).st_nlink == 0
+            found = os.stat(self._file.path)  # noqa: PTH116 - on the way of every file
+            return found.st_ino != self._file.inode
         except OSError:
             return True
 
@@ -108,7 +109,7 @@ class Leases:
             if self._file is None or too_long or self._is_gone():
                 self._begin_file()
             else:
-                os.write(self._file[1], text.encode())
+                os.write(self._file.number, text.encode())
                 self._lines += lines
         except OSError:
             # No space, no more descriptors, not ours to write: the files are young and used, which must do.
@@ -120,7 +121,7 @@ class Leases:
         number = self._layout.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         locking.try_lock(number, exclusive=True)
         self._end_file()
-        self._file = path, number
+        self._file = LeaseFile(path, number)
         lines = [f"+ {sha256}\n" for sha256, times in self._held.items() for _ in range(times)]
         lines += [f"= {sha256}\n" for sha256 in self._handed]
         self._lines = len(lines)
@@ -130,11 +131,25 @@ class Leases:
 
     def _end_file(self) -> None:
         if self._file is not None:
-            path, number = self._file
+            self._file.end()
             self._file = None
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108
-            forks.close_file(number)
+
+
+class LeaseFile:
+    """An open lease file, removed at the end: of its use, of its owner, or of this process if that ends well."""
+
+    def __init__(self, path: str, number: int) -> None:
+        self.path: Final = path
+        self.number: Final = number
+        self.inode: Final = os.fstat(number).st_ino
+        self.end: Final = weakref.finalize(self, _end, path, number, os.getpid())
+
+
+def _end(path: str, number: int, pid: int) -> None:
+    if os.getpid() == pid:  # else it is the parent's
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
+        forks.close_file(number)
 
 
 class Hold:

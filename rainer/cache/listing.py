@@ -15,7 +15,7 @@ from rainer.cache.claims import Claims
 from rainer.cache.eviction import Eviction
 from rainer.cache.parts import Parts
 from rainer.cache.refs import Ref, is_below
-from rainer.cache.sweeping import sweep_refs, sweep_temporaries
+from rainer.cache.sweeping import sweep_empty, sweep_refs, sweep_temporaries
 from rainer.cache.unpinned import Unpinned
 from rainer.store.store import Progress
 
@@ -157,6 +157,8 @@ class Listing:
         """Remove what is over the limit, and what dead processes left."""
         parts = self._parts
         temporary, _ = sweep_temporaries(parts.layout, parts.gate, dry_run=dry_run)
+        if not dry_run:
+            sweep_empty(parts.layout, parts.gate)
         eviction = Eviction(parts.layout, parts.gate, parts.blobs, dry_run=dry_run)
         limit = parts.room.size_bytes_max if size_bytes_max is None else size_bytes_max
         freed = eviction.run(limit, recount=True)

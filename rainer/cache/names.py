@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -20,6 +21,7 @@ def is_uri(text: str) -> bool:
     return "://" in text and _SCHEME.match(text) is not None
 
 
+@lru_cache(maxsize=65_536)
 def name_of_uri(uri: str) -> str:
     """The file name for what a URI leads to: its last component, made safe."""
     path = re.split(r"[?#]", uri, maxsplit=1)[0] if uri.startswith(("http:", "https:")) else uri

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from hashlib import sha256 as _sha256
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ class Refs:
         self._known: dict[str, tuple[tuple[int, int], Ref]] = {}
 
     def path(self, uri: str) -> str:
-        digest = _sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = digest_of_uri(uri)
         return f"{self._layout.refs}/{digest[:2]}/{digest}"
 
     def get(self, uri: str) -> Ref | None:
@@ -88,6 +89,12 @@ class Refs:
             ref = read(entry.path)
             if ref is not None:
                 yield ref
+
+
+@lru_cache(maxsize=65_536)
+def digest_of_uri(uri: str) -> str:
+    """What stands for a URI in file names: its SHA-256, lower-case hex."""
+    return _sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read(path: str) -> Ref | None:

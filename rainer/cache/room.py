@@ -12,7 +12,7 @@ from typing import Final
 from rainer.cache import forks, locking
 from rainer.cache.blobs import Blobs
 from rainer.cache.eviction import Eviction
-from rainer.cache.gate import Gate, Usage
+from rainer.cache.gate import LINES_MAX, Gate, Usage
 from rainer.cache.layout import Layout
 from rainer.cache.refs import Refs
 from rainer.cache.sweeping import sweep_refs, sweep_temporaries
@@ -38,6 +38,11 @@ class Room:
         self.size_bytes_max: Final = size_bytes_max
         self._tried_at = float("-inf")
         self._kept = 0
+
+    def has(self, size: int, gate: int | None) -> bool:
+        """Whether there is room for so many bytes without more ado; with the gate held, open as `gate`."""
+        usage, lines = self._gate.read(gate)
+        return self._fits(usage, size) and lines < LINES_MAX
 
     def make(self, size: int) -> None:
         """See to it that a file of so many bytes finds room. Raises NoSpace, OSError.

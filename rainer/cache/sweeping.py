@@ -49,6 +49,16 @@ def _is_orphan(path: str, mtime: float, locks_work: bool) -> bool:
         forks.close_file(number)
 
 
+def sweep_empty(layout: Layout, gate: Gate) -> None:
+    """Remove the folders that hold no file, which who died in the middle left behind. Raises OSError."""
+    empty = [folder.path for folder in layout.blob_folders() if not layout.entries(folder.path)]
+    for start in range(0, len(empty), _BATCH):
+        with gate.exclusive():
+            for path in empty[start : start + _BATCH]:
+                with contextlib.suppress(OSError):  # it is not empty any more
+                    os.rmdir(path)  # noqa: PTH106
+
+
 def sweep_refs(layout: Layout, gate: Gate, refs: Refs) -> int:
     """Remove the refs whose file was evicted, for nothing is left to compare with; how many. Raises OSError."""
     lost = [ref for ref in refs.all() if not os.path.isdir(layout.blob_folder(ref.sha256))]  # noqa: PTH112

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ from rainer.cache.blobs import Found
 from rainer.cache.failures import not_cached, not_fetched, told
 from rainer.cache.names import name_of_uri, safe_name
 from rainer.cache.parts import Parts
-from rainer.cache.refs import Ref
+from rainer.cache.refs import Ref, digest_of_uri
 from rainer.errors import CredentialsError, MissingExtra, RainerError, StoreUnavailable, UnavailableError
 from rainer.store.store import Progress, Store
 
@@ -107,7 +106,7 @@ class Unpinned:
                 here = self._here(wish)
                 if here is not None:
                     return self._stale(wish, here, "its store did not answer a moment ago")
-            with parts.turns.take(sha256(wish.uri.encode("utf-8", "surrogatepass")).hexdigest()) as turn:
+            with parts.turns.take(digest_of_uri(wish.uri)) as turn:
                 return self._revalidate(wish, store, turn.announce)
         except (StoreUnavailable, CredentialsError, MissingExtra) as e:
             if store is not None:
