@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rainer.errors import InvalidUri
 from rainer.store.store import Store
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS: Final = "rainer.stores"
 """Group of entry points by which others add schemes: name = scheme, value = a callable (url, **options) -> Store, which
@@ -25,18 +27,18 @@ def open_store(url: str, *, credentials: Sequence[str] = (), timeout_s: float = 
 
     `credentials` are tried in order (`default`, `env`, `profile:NAME`, `anonymous`; for web servers `bearer:TOKEN`).
     `timeout_s` is how long a store may send nothing. Nothing is asked of the store here. Schemes of others come by
-    the entry point group "rainer.stores", which can also stand in for ours. Raises InvalidUri for a scheme that nobody
+    the entry point group "rainer.stores". Raises InvalidUri for a scheme that nobody
     knows, MissingExtra for one whose library is not installed.
     """
     scheme = _scheme(url)
     options: dict[str, Any] = {"credentials": tuple(credentials), "timeout_s": timeout_s}
-    point = _points().get(scheme)
-    if point is not None:
-        made: Store = point.load()(url, **options)
-        return made
-    if scheme not in _OWN:
+    if scheme in _OWN:
+        return _open_own(scheme, url, options)
+    point = _points().get(scheme)  # a look into every installed package, which is not for schemes of ours
+    if point is None:
         raise InvalidUri(f"no store knows the scheme of {url!r}", hint=_hint())
-    return _open_own(scheme, url, options)
+    made: Store = point.load()(url, **options)
+    return made
 
 
 def _open_own(scheme: str, url: str, options: dict[str, Any]) -> Store:
@@ -142,4 +144,6 @@ def _hint() -> str:
 
 @lru_cache(maxsize=1)
 def _points() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
