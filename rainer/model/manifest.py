@@ -143,11 +143,8 @@ class Manifest(Mapping[str, Entry]):
 
     @property
     def is_short(self) -> bool:
-        """Whether it is all in the ancestor's form, and so fit to be read by its tools."""
-        return all(
-            isinstance(raw, str) or (isinstance(raw, Entry) and isinstance(raw.as_json(), str))
-            for raw in self._raw.values()
-        )
+        """Whether the ancestor's form says all that it says, so that nothing is lost where its tools read it."""
+        return all(map(_is_short, self._raw.values()))
 
     # Writing
 
@@ -256,6 +253,12 @@ def _refuse(data: bytes | None, path: str, why: str) -> NoReturn:
         f"the manifest is wrong at {cut(at)}: {why}",
         hint="correct this entry and commit the manifest again", path=place, line=line,
     )  # fmt: skip
+
+
+def _is_short(raw: _Raw) -> bool:
+    if isinstance(raw, Entry):
+        return raw.sha256 is None and raw.size is None and None in (raw.version, raw.override)
+    return isinstance(raw, str) or len(raw) == 1
 
 
 def _lacks_slash(path: object) -> bool:

@@ -185,7 +185,7 @@ class StoredManifest:
         changed = self.manifest.with_entries(checked)
         payload = changed.to_bytes(short=short)
         if not short and (len(changed) > WHOLE_ENTRIES_MAX or len(payload) > PAYLOAD_BYTES_AIM):
-            return _in_parts(self.key, changed, 0)
+            return _in_parts(self.key, changed, len(payload), 0)
         return {} if self.exists and changed == self.manifest else {self.key: payload}
 
     def _change_parts(
@@ -199,16 +199,16 @@ class StoredManifest:
             changed = manifest.part(number).with_entries(some)
             payload = changed.to_bytes(short=short)
             if manifest.parts < PARTS_MAX and (len(changed) > _PART_ENTRIES_MAX or len(payload) > PAYLOAD_BYTES_AIM):
-                return _in_parts(self.key, manifest.whole().with_entries(changes), manifest.parts)
+                whole = manifest.whole().with_entries(changes)
+                return _in_parts(self.key, whole, len(payload) * manifest.parts, manifest.parts)
             if changed != manifest.part(number):
                 payloads[part_key(self.key, number)] = payload
         return payloads
 
 
-def _in_parts(key: str, manifest: Manifest, parts_before: int) -> dict[str, bytes]:
-    """The payloads of a manifest that is kept in parts from now on, or in more than before."""
-    size = len(manifest.to_bytes())
-    wanted = max(len(manifest) // _PART_ENTRIES_AIM, size * 4 // PAYLOAD_BYTES_AIM, parts_before * 2, PARTS_MIN)
+def _in_parts(key: str, manifest: Manifest, size_bytes: int, parts_before: int) -> dict[str, bytes]:
+    """The payloads of a manifest of about this size that is kept in parts from now on, or in more than before."""
+    wanted = max(len(manifest) // _PART_ENTRIES_AIM, size_bytes * 4 // PAYLOAD_BYTES_AIM, parts_before * 2, PARTS_MIN)
     parts = min(1 << (wanted - 1).bit_length(), PARTS_MAX)
     sorted_out: list[dict[str, Entry | None]] = [{} for _ in range(parts)]
     for path, entry in manifest.items():
