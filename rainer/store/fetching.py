@@ -93,8 +93,7 @@ class _Job:
     def _read(self, reading: Reading, source: Source) -> Fetched:
         total = source.info.size
         if total is not None and total > RANGES_ABOVE_BYTES and source.can_be_split and _is_readable(self.fd):
-            digest = fetch_ranges(source, reading, self.fd, total, self._tell)
-            return self._checked(source, digest, total)
+            return self._checked(source, fetch_ranges(source, reading, self.fd, total, self._tell), total)
         digest, fd, told = hashlib.sha256(), self.fd, self.progress is not None
         limit = self.size
 

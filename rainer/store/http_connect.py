@@ -99,9 +99,9 @@ def connect(origin: Origin, timeout_s: float, ca_bundle: str | None) -> Connecti
     except ssl.SSLCertVerificationError as e:
         raise UntrustedError(f"{origin.url} shows a certificate that is not trusted: {e.verify_message}") from e
     except TimeoutError as e:
-        raise WireError(f"no connection to {origin.netloc} came about in time", stalled=True) from e
+        raise WireError(f"no connection to {origin.netloc} came about in time", stalled=True, unreached=True) from e
     except OSError as e:
-        raise WireError(f"no connection to {origin.netloc}: {e.strerror or e}") from e
+        raise WireError(f"no connection to {origin.netloc}: {e.strerror or e}", unreached=True) from e
     return Connection(sock, timeout_s)
 
 

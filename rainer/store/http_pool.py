@@ -17,6 +17,8 @@ from rainer.store.http_connect import Origin, UntrustedError, connect, split_url
 from rainer.store.http_wire import Body, Connection, Head, WireError, request_head
 
 TRIES_MAX: Final = 6
+UNREACHED_MAX: Final = 4
+"""So many tries where no connection comes about: whoever works offline is told within a second."""
 REDIRECTS_MAX: Final = 5
 RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_PAUSE_S: Final = 0.1
@@ -107,7 +109,7 @@ class HttpPool:
             except UntrustedError as e:
                 raise CredentialsError(f"{label}: {e}", hint="name its authority's certificate in SSL_CERT_FILE") from e
             except WireError as e:
-                if not patience.pause():
+                if (e.unreached and patience.tries >= UNREACHED_MAX) or not patience.pause():
                     raise StoreUnavailable(
                         f"{label}: {e} ({patience.tries} tries)", hint="look whether the store is well, and try again"
                     ) from e

@@ -24,11 +24,15 @@ Body: TypeAlias = bytes | Callable[[], Iterable[bytes]] | None
 
 
 class WireError(Exception):
-    """The connection failed, or what came over it is not HTTP/1.1; `stalled` if nothing came for too long."""
+    """The connection failed, or what came over it is not HTTP/1.1.
 
-    def __init__(self, message: str, *, stalled: bool = False) -> None:
+    `stalled` if nothing came for too long, `unreached` if no connection came about.
+    """
+
+    def __init__(self, message: str, *, stalled: bool = False, unreached: bool = False) -> None:
         super().__init__(message)
         self.stalled = stalled
+        self.unreached = unreached
 
 
 class Head(NamedTuple):

@@ -81,7 +81,10 @@ class S3Store(Store):
             with source.open("rb") as file:
                 return put_parts(upload, file.fileno(), size, progress)
 
-        return ObjectInfo(uri, size, self._do(uri, send), digest)
+        try:
+            return ObjectInfo(uri, size, self._do(uri, send), digest)
+        except ObjectExists as e:
+            return self._put_by_ourselves(uri, digest, e)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         root = unquote(self.url[5 + len(self.bucket) + 1 :])
@@ -115,6 +118,16 @@ class S3Store(Store):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_here": None}
+
+    def _put_by_ourselves(self, uri: str, digest: str, error: ObjectExists) -> ObjectInfo:
+        """What is there may be what we put, if botocore sent it again because the first answer was lost."""
+        response = getattr(error.__cause__, "response", {})
+        if not response.get("ResponseMetadata", {}).get("RetryAttempts"):
+            raise error
+        info = self.head(uri)
+        if info.sha256 != digest:
+            raise error
+        return info
 
     def _exists(self, uri: str) -> bool:
         try:
