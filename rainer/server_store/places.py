@@ -63,7 +63,7 @@ class Places(ABC):
     def sweep_spool(self, grace_s: float) -> int:
         """Remove what was being received when a server died: what has not grown for so long. How many files."""
         removed = 0
-        with contextlib.suppress(FileNotFoundError), storing(self.spool):
+        with contextlib.suppress(ObjectNotFound), storing(self.spool):
             for entry in os.scandir(self.spool):
                 with contextlib.suppress(FileNotFoundError):
                     if entry.stat().st_mtime < time.time() - grace_s:
@@ -87,13 +87,16 @@ class FolderPlaces(Places):
 
     def place(self, source: Path, place: str) -> None:
         target = self.folder / place
-        with storing(target):
-            _sync(source)
-            if not target.parent.is_dir():
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _sync(target.parent.parent)
-            source.replace(target)
-            _sync(target.parent)
+        try:
+            with storing(target):
+                _sync(source)
+                if not target.parent.is_dir():
+                    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    _sync(target.parent.parent)
+                source.replace(target)
+                _sync(target.parent)
+        except ObjectNotFound as e:
+            raise StoreUnavailable(f"what was received is not in {self.spool} any more", hint="send it again") from e
 
     def size(self, place: str) -> int | None:
         try:

@@ -9,6 +9,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Final
 
 from rainer.errors import InvalidError
+from rainer.model import times
 from rainer.model.names import shorten
 
 NEWEST: Final = "Fri, 31 Dec 9999 23:59:59 -0000"
@@ -23,7 +24,9 @@ def parse_version(text: str) -> int:
     if _SHAPE.fullmatch(text.strip()):
         try:
             moment = parsedate_to_datetime(text.strip())  # without an offset where it said -0000, which means UTC
-            return calendar.timegm(moment.utctimetuple())
+            seconds = calendar.timegm(moment.utctimetuple())
+            if times.MIN_MS <= seconds * 1000 <= times.MAX_MS:
+                return seconds
         except (ValueError, OverflowError, TypeError, IndexError):
             pass
     raise InvalidError(

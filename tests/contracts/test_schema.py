@@ -223,3 +223,30 @@ def test_checking_makes_nothing(journal_url: str) -> None:
         engine = open_engine(parse_address(journal_url))
         assert sa.inspect(engine).get_table_names() == []
         engine.dispose()
+
+
+def test_a_journal_of_the_first_schema_is_upgraded_with_all_that_it_holds(
+    journal_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 0001, which knew no server store; on request alone."""
+    older = tmp_path / "older"
+    shutil.copytree(migrate.script_folder(), older, ignore=shutil.ignore_patterns("0002_*", "__pycache__"))
+    with monkeypatch.context() as then:
+        then.setattr(migrate, "_folder", lambda: older)
+        journal = Journal(journal_url)
+    with journal:
+        journal.create_namespace("more")
+        journal.append("a", b"kept", version=1, author="me")
+        before = journal.position()
+        with pytest.raises(SchemaMismatch, match=r"0001.*0002") as caught:
+            migrate.prepare(journal.engine)
+        assert "rainer db upgrade" in str(caught.value.hint)
+        assert "store_files" not in sa.inspect(journal.engine).get_table_names()
+        migrate.upgrade_engine(journal.engine)
+        migrate.prepare(journal.engine)
+        assert (revision_of(journal), journal.position()) == ("0002", before)
+        assert (journal.get("a").payload, list(journal.namespaces())) == (b"kept", ["diary", "more"])
+        with journal.engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        journal.append("a", b"more", version=2, author="me")
+        assert journal.verify().ok
