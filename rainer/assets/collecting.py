@@ -15,7 +15,7 @@ from rainer.assets.collecting_references import History, named_by, payloads_of_f
 from rainer.assets.published import Collected, Unreferenced
 from rainer.assets.publishing_objects import each
 from rainer.client import Client
-from rainer.errors import InvalidError, ObjectNotFound
+from rainer.errors import InvalidError, ObjectNotFound, StoreUnavailable
 from rainer.model.assets import split_object_name
 from rainer.store.store import Store
 
@@ -25,6 +25,7 @@ BATCH: Final = 500
 """How many objects are removed between two looks at the newest history."""
 
 _AT_ONCE: Final = 64
+_IDLE_MAX: Final = 5
 
 _Outcome = Literal["gone", "young", "removed"]
 Also = Client | str | PathLike[str]
@@ -162,9 +163,15 @@ class _Run:
     def remove(self) -> None:
         """Remove what is left, batch by batch, each under a mark and after another look at the newest history."""
         for batch in self.batches():
-            left = self._ours(batch)
+            left, idle = self._ours(batch), 0
             while left:
-                left = self._remove_some(left)
+                before, left = len(left), self._remove_some(left)
+                idle = idle + 1 if len(left) == before else 0
+                if idle >= _IDLE_MAX:
+                    raise StoreUnavailable(
+                        f"{self._store.url} or the journal is so slow that no deletion began while it was safe",
+                        hint="try again when they answer within seconds",
+                    )
 
     def _ours(self, batch: list[Candidate]) -> list[Candidate]:
         ours = []
