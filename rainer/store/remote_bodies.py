@@ -126,9 +126,7 @@ def _unpacked(path: str, answer: HttpAnswer) -> Iterator[bytes]:
                 if unpacker.eof:  # a gzip file may have several members
                     unpacker = zlib.decompressobj(_GZIP)
                 yield unpacker.decompress(data, BUFFER_BYTES)
-                while unpacker.unconsumed_tail:
-                    yield unpacker.decompress(unpacker.unconsumed_tail, BUFFER_BYTES)
-                data = unpacker.unused_data
+                data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         yield unpacker.flush()
     except zlib.error as e:
         raise broke_off(path, e) from None
