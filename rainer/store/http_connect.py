@@ -131,7 +131,7 @@ def _tunnel(sock: socket.socket, origin: Origin, way: Way, timeout_s: float, ca_
     connection.send(("\r\n".join(lines) + "\r\n\r\n").encode(), None)
     status = connection.read_head().status
     if not 200 <= status < 300:
-        raise WireError(f"the proxy answers {status} when asked for {authority}")
+        raise WireError(f"the proxy answers {status} when asked for {authority}", unreached=True)
     return _with_tls(sock, origin.host, ca_bundle)
 
 
