@@ -13,7 +13,7 @@ from rainer.assets.following_attempt import Attempt, ReadySet, restore
 from rainer.assets.remembered import Remembered
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_versions import Versions
-from rainer.assets.snapshots import AssetSnapshot
+from rainer.assets.snapshots import AssetSnapshot, KeepingFetcher
 from rainer.assets.sources import ManifestState, Source
 from rainer.errors import InvalidError, RainerError
 from rainer.mirror.waiting import NotYet
@@ -92,6 +92,8 @@ class Follower:
                 thread.join(_END_S)
                 if thread.is_alive():
                     log.warning("%s runs on, %g s after it was to end", thread.name, _END_S)
+        if self.ready is not None:
+            self.ready.fetcher.drop()
 
     # Listening and waiting
 
@@ -108,8 +110,8 @@ class Follower:
 
         return remove
 
-    def wait(self, timeout_s: float | None, revision: int | None) -> ReadySet:
-        """The set that is ready, of this revision at least; NotYet when the time is up."""
+    def wait(self, timeout_s: float | None, revision: int | None) -> AssetSnapshot:
+        """A snapshot of the set that is ready, of this revision at least; NotYet when the time is up."""
 
         def is_there() -> bool:
             ready = self.ready
@@ -119,7 +121,7 @@ class Follower:
             self._changed.wait_for(lambda: self._is_closed or is_there(), timeout_s)
             ready, error = self.ready, self.error
             if ready is not None and is_there():
-                return ready
+                return self._snapshot_of(ready)
         what = "any assets" if revision is None else f"the assets of revision {revision}"
         why = "it was closed" if self._is_closed else f"not ready within {timeout_s:g} s"
         raise NotYet(f"{what} of manifest {self._source.key!r}: {why}" + (f": {error}" if error else ""))
@@ -220,6 +222,8 @@ class Follower:
         self._pin(found, previous)
         with self._changed:
             self.ready = found
+        if previous is not None:
+            previous.fetcher.drop()
         self._calm()
         state = found.view.state
         log.info("manifest %s: %d assets of revision %s are ready", state.key, found.count, state.revision)
@@ -267,12 +271,23 @@ class Follower:
                 continue
             listener.told = ready
             try:
-                listener.callback(self.snapshot_of(ready))
+                listener.callback(self._snapshot_of(ready))
             except Exception:
                 log.exception("a callback failed on the assets of manifest %s; the others go on", self._source.key)
 
-    def snapshot_of(self, ready: ReadySet) -> AssetSnapshot:
-        """A snapshot whose files all stay."""
+    def snapshot(self) -> AssetSnapshot | None:
+        """A snapshot of the set that is ready, whose files all stay; None while there is none."""
+        if not self.is_ours:
+            # The parent's locks may have been taken when the child was made, and its leases are its own.
+            ready = self.ready
+            if ready is None:
+                return None
+            return AssetSnapshot(ready.view, KeepingFetcher(self._fetcher), self._versions)
+        with self._changed:
+            return None if self.ready is None else self._snapshot_of(self.ready)
+
+    def _snapshot_of(self, ready: ReadySet) -> AssetSnapshot:
+        """To be called under the lock or by the thread that switches: what follows is to find the files still held."""
         return AssetSnapshot(ready.view, ready.fetcher.share(), self._versions)
 
     def check_paths(self, paths: Sequence[str] | None) -> None:

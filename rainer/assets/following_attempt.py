@@ -60,6 +60,8 @@ class Attempt:
             self._result = self._prepare()
         except BaseException as e:
             self._result = e
+        if not isinstance(self._result, ReadySet):
+            self._fetcher.drop()
         self._tell_done()
 
     def _prepare(self) -> ReadySet | None:

@@ -123,7 +123,7 @@ class Assets(ReadableAssets):
         """
         if self._follower is None:
             raise InvalidError("nothing is being made ready", hint="call on_ready first")
-        return self._follower.snapshot_of(self._follower.wait(timeout_s, revision))
+        return self._follower.wait(timeout_s, revision)
 
     @property
     def status(self) -> str:
@@ -141,10 +141,8 @@ class Assets(ReadableAssets):
 
     def snapshot(self) -> AssetSnapshot:
         """The assets as they are now, to be held: what it gives out stays, and after `on_ready` the whole set does."""
-        follower = self._follower
-        if follower is not None and follower.ready is not None:
-            return follower.snapshot_of(follower.ready)
-        return AssetSnapshot(self._view(), KeepingFetcher(self._fetcher), self._versions)
+        ready = None if self._follower is None else self._follower.snapshot()
+        return ready or AssetSnapshot(self._view(), KeepingFetcher(self._fetcher), self._versions)
 
     # Locking
 

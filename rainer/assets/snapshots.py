@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_reading import ReadableAssets
 from rainer.assets.resolver_versions import Versions
 from rainer.assets.resolver_view import Resolved, View
+from rainer.cache import Hold
 from rainer.errors import InvalidError, RainerError
 from rainer.store.store import Progress
+
+
+class _SharedHold:
+    """A hold that ends when the last of those who share it drops it; where the last was forgotten, soon after."""
+
+    def __init__(self, hold: Hold, user: object) -> None:
+        self._hold = hold
+        self._users = weakref.WeakSet((user,))
+        self._lock = threading.Lock()
+
+    def share(self, user: object) -> _SharedHold:
+        with self._lock:
+            self._users.add(user)
+        return self
+
+    def drop(self, user: object) -> None:
+        with self._lock:
+            self._users.discard(user)
+            is_last = not self._users
+        if is_last:
+            self._hold.close()
 
 
 class KeepingFetcher(Fetcher):
@@ -23,14 +46,14 @@ class KeepingFetcher(Fetcher):
         self.__dict__.update(fetcher.__dict__)
         self._keeping = threading.Lock()
         self._kept: set[str] = set()
-        self._holds: list[Any] = []
+        self._holds: list[_SharedHold] = []
 
     def keep(self, digests: Iterable[str]) -> None:
         """Hold these, too; those not there yet from the moment when they come."""
         with self._keeping:
             new = set(digests) - self._kept
             if new:
-                self._holds.append(self.cache.hold(new))
+                self._holds.append(_SharedHold(self.cache.hold(new), self))
                 self._kept |= new
 
     def fetch(self, wanted: Resolved, progress: Progress | None = None) -> Path:
@@ -55,14 +78,16 @@ class KeepingFetcher(Fetcher):
         """Another that begins with what this one holds."""
         other = KeepingFetcher(self)
         with self._keeping:
-            other._kept, other._holds = set(self._kept), list(self._holds)
+            other._kept, other._holds = set(self._kept), [hold.share(other) for hold in self._holds]
         return other
 
     def drop(self) -> None:
         """Let go; what others share with it stays held by them."""
         with self._keeping:
-            self._holds.clear()
+            holds, self._holds = self._holds, []
             self._kept.clear()
+        for hold in holds:
+            hold.drop(self)
 
 
 class AssetSnapshot(ReadableAssets):
