@@ -18,7 +18,7 @@ from rainer import limits
 from rainer.database import failures
 from rainer.database.failures import translate
 from rainer.database.sqlite_file import SqliteFile
-from rainer.database.sqlite_lock import begin_immediate
+from rainer.database.sqlite_lock import begin_immediate, turn_on_wal
 from rainer.database.turns import TurnsPool
 from rainer.errors import UnavailableError
 
@@ -191,7 +191,7 @@ def _set_durable(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
     if mode != "wal":
-        connection.execute("PRAGMA journal_mode=WAL")
+        turn_on_wal(connection, limits.LOCK_TIMEOUT_S)
     connection.execute("PRAGMA cache_size=-8192")
     connection.execute("PRAGMA wal_autocheckpoint=4000")
 

@@ -25,6 +25,7 @@ from rainer.errors import UnavailableError
 log = logging.getLogger("rainer.database")
 
 _PORTION_MS: Final = 1_000
+_TURNING_S: Final = 0.02
 _WRITER_BYTE: Final = 120
 """The byte of the `-shm` file that a writer locks, as SQLite's file format has it (section 2.3.2)."""
 _LOCKS: Final = Path("/proc/locks")
@@ -34,12 +35,24 @@ def begin_immediate(connection: sqlite3.Connection, path: str, wait_s: int) -> N
     """Begin a transaction that holds the write lock; UnavailableError, naming who has it, after `wait_s`."""
     begun = time.monotonic()
     with _waiting_at_most(connection, _PORTION_MS):
-        while not _try_begin(connection):
+        while not _try_to(connection, "BEGIN IMMEDIATE"):
             waited_s = time.monotonic() - begun
             if waited_s >= wait_s:
                 raise _locked(path, waited_s)
             if waited_s >= limits.STALLED_WRITER_S:
                 continue_holder(path)
+
+
+def turn_on_wal(connection: sqlite3.Connection, wait_s: int) -> None:
+    """Turn to WAL mode; where another does so at the same moment, when it has.
+
+    SQLite itself does not wait here: who finds the file being turned is told at once that it is locked.
+    """
+    deadline = time.monotonic() + wait_s
+    while not _try_to(connection, "PRAGMA journal_mode=WAL"):
+        if time.monotonic() >= deadline:
+            raise UnavailableError(f"another process has locked the journal's file for {wait_s} s", hint="try again")
+        time.sleep(_TURNING_S)
 
 
 @contextlib.contextmanager
@@ -52,9 +65,10 @@ def _waiting_at_most(connection: sqlite3.Connection, wait_ms: int) -> Iterator[N
         connection.execute(f"PRAGMA busy_timeout={usual_ms}")
 
 
-def _try_begin(connection: sqlite3.Connection) -> bool:
+def _try_to(connection: sqlite3.Connection, statement: str) -> bool:
+    """Whether a statement was done; false where another process is at it."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(statement)
     except sqlite3.OperationalError as e:
         if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
             raise
