@@ -45,14 +45,15 @@ def memory_journal() -> Journal:
     return Journal("memory:")
 
 
-def store_client(*, local: bool = True, remote: bool = True) -> StoreClient:
+def store_client(*, local: bool = True, remote: bool = True, beside: StoreClient | None = None) -> StoreClient:
     """A client of a file store that is all in memory: `rainer.store.Client` without a server or a folder.
 
-    Without `local` it keeps no copies, without `remote` it has no store, as a client that was made so.
+    Without `local` it keeps no copies, without `remote` it has no store, as a client that was made so; `beside`
+    another it shares that one's store.
     """
     from rainer.store.memory_client import memory_client
 
-    return memory_client(local=local, remote=remote)
+    return memory_client(local=local, remote=remote, beside=beside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,11 @@ class Client:
         made._set(local, remote, None)
         return made
 
+    @property
+    def remote_files(self) -> RemoteFiles | None:
+        """The store, for another client `over` it."""
+        return self._remote
+
     def _set(self, local: LocalFiles | None, remote: RemoteFiles | None, size_bytes_max: int | None) -> None:
         self._local, self._remote = local, remote
         self._evictor = Evictor(local, size_bytes_max)

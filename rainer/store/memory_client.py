@@ -28,9 +28,13 @@ from rainer.store.client_files import (
 )
 
 
-def memory_client(*, local: bool = True, remote: bool = True) -> Client:
-    """A client whose store and local copies are in memory; without `remote`, or without `local`, as one made so."""
-    return Client.over(MemoryLocal() if local else None, MemoryRemote() if remote else None)
+def memory_client(*, local: bool = True, remote: bool = True, beside: Client | None = None) -> Client:
+    """A client whose store and local copies are in memory; without `remote`, or without `local`, as one made so.
+
+    `beside` is a client whose store this one shares.
+    """
+    store = MemoryRemote() if beside is None else beside.remote_files
+    return Client.over(MemoryLocal() if local else None, store if remote else None)
 
 
 @dataclass(frozen=True, slots=True)

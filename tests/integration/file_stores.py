@@ -14,7 +14,7 @@ from tests.services.rainer import RainerServer
 
 @dataclass
 class FileStores:
-    """A client, and a folder of the store that is the test's own; `another()` is the same store without copies."""
+    """A client, and `other` of the same store that keeps no copies, and a folder of the store for the test."""
 
     client: Client
     other: Client
@@ -54,4 +54,6 @@ def served_store(server: RainerServer, scratch: Path) -> FileStores:
 def memory_store(scratch: Path) -> FileStores:
     """The twin."""
     client = rainer.testing.store_client()
-    return FileStores(client, Client.over(None, client._remote), f"/t-{uuid.uuid4().hex}", scratch)
+    return FileStores(
+        client, rainer.testing.store_client(local=False, beside=client), f"/t-{uuid.uuid4().hex}", scratch
+    )

@@ -6,11 +6,12 @@ import gzip
 import hashlib
 import multiprocessing
 import os
+import threading
 import zlib
 from collections.abc import Callable
-from email.utils import formatdate, mktime_tz, parsedate_tz
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -24,66 +25,12 @@ from rainer.errors import (
 )
 from rainer.store import Client
 from rainer.store.migrating import files_in, migrate
+from tests.services.waiting import wait_until
 from tests.unit.http_script import RESET, Received, ScriptedServer, answer, json_answer, problem
+from tests.unit.original_filetracker import Original
 
 CONTENTS = bytes(range(256)) * 2_000
 DIGEST = hashlib.sha256(CONTENTS).hexdigest()
-
-
-class Original:
-    """Answers as filetracker 2.3.3's server does: gzip whatever is accepted, no ETag, no digest, no ranges."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, tuple[int, bytes]] = {}
-        self.sent: list[Received] = []
-
-    def __call__(self, received: Received) -> bytes:
-        self.sent.append(received)
-        parts = urlsplit(received.target)
-        if parts.path == "/ft/version/":
-            return json_answer({"protocol_versions": [2]})
-        if parts.path.startswith("/ft/list/"):
-            return self._list(parts.path.removeprefix("/ft/list/"))
-        if not parts.path.startswith("/ft/files/"):
-            return self._error(400, 'Unknown endpoint, expected one of "files", "list", "version".')
-        name = parts.path.removeprefix("/ft/files/")
-        if received.method == "PUT":
-            return self._put(name, parse_qs(parts.query)["last_modified"][0], received)
-        if name not in self.files:
-            return self._error(404, "")
-        if received.method == "DELETE":
-            del self.files[name]
-            return answer(200)
-        return self._file(name, received.method == "HEAD")
-
-    def _put(self, name: str, date: str, received: Received) -> bytes:
-        parsed = parsedate_tz(date)
-        assert parsed is not None
-        version = int(mktime_tz(parsed))
-        body = received.body if received.headers.get("content-encoding") == b"gzip" else gzip.compress(received.body)
-        version = max(version, self.files.get(name, (0, b""))[0])
-        self.files[name] = (version, body)
-        return answer(200, b"", {"Content-Type": "text/plain", "Last-Modified": formatdate(version)})
-
-    def _file(self, name: str, is_head: bool) -> bytes:
-        version, body = self.files[name]
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Encoding": "gzip",
-            "Last-Modified": formatdate(version),
-            "Logical-Size": str(len(gzip.decompress(body))),
-        }
-        whole = answer(200, body, headers)
-        return whole[: len(whole) - len(body)] if is_head else whole
-
-    def _list(self, folder: str) -> bytes:
-        found = [name.removeprefix(folder) for name in self.files if name.startswith(folder)]
-        if folder and not found:
-            return self._error(400, "Path doesn't exist or is not a directory")
-        return answer(200, "".join(f"{name}\n" for name in found))
-
-    def _error(self, status: int, reason: str) -> bytes:
-        return answer(status, "Traceback …".encode(), {"Content-Type": "text/plain", "X-Exception": reason})
 
 
 @pytest.fixture
@@ -323,3 +270,22 @@ def test_it_works_in_a_forked_child(tmp_path: Path) -> None:
         codes.close()
         client.get_file("/a", tmp_path / "out", force_refresh=True)
     assert server.received[0].connection == server.received[-1].connection
+
+
+def test_many_at_once_fetch_a_file_once(tmp_path: Path) -> None:
+    def slowly(received: Received) -> bytes:
+        everybody.wait(30)
+        return _file(received)
+
+    everybody = threading.Event()
+    with ScriptedServer(slowly) as server:
+        clients = [Client(store_of(server), tmp_path / "copies") for _ in range(4)]
+        with ThreadPoolExecutor(8) as pool:
+            names = [pool.submit(clients[n % 4].get_file, "/a@5", tmp_path / f"out{n}") for n in range(8)]
+            wait_until(lambda: server.received, 10, "the first to ask")
+            everybody.set()
+            assert {name.result() for name in names} == {"/a@5"}
+        assert len(server.received) == 1
+        for client in clients:
+            client.close()
+    assert {(tmp_path / f"out{n}").read_bytes() for n in range(8)} == {CONTENTS}
