@@ -59,4 +59,4 @@ def test_processes_and_threads_lose_no_line_of_each_other(tmp_path: Path) -> Non
     for process in processes:
         process.join()
     listed = yaml.safe_load(path.read_text())
-    assert sorted(listed) == sorted({f"s3://b/{number}" for number in range(0, 170)})
+    assert sorted(listed) == sorted({f"s3://b/{number}" for number in range(170)})

@@ -238,10 +238,10 @@ def test_two_caches_on_one_directory_in_one_process_get_on(store: OwnStore, uri:
 
 
 def test_a_cache_travels_to_other_processes(store: OwnStore, uri: str, tmp_path: Path) -> None:
-    with AssetCache(tmp_path, size_bytes_max=12_345, immutable=["s3://b/"]) as cache:
-        with pickle.loads(pickle.dumps(cache)) as copy:
-            assert copy.directory == cache.directory
-            assert copy.info() == cache.info()
+    cache = AssetCache(tmp_path, size_bytes_max=12_345, immutable=["s3://b/"])
+    with cache, pickle.loads(pickle.dumps(cache)) as copy:
+        assert copy.directory == cache.directory
+        assert copy.info() == cache.info()
 
 
 def test_a_directory_that_vanishes_is_made_again(store: OwnStore, uri: str, tmp_path: Path) -> None:
