@@ -56,7 +56,7 @@ debian-bench:
 # Stamps: an install is repeated only when what it installs has changed. The package itself is installed in place.
 $(VENV)/.server: $(VENV)/.made $(PINS)
 	@echo "Installing Rainer's server into $(VENV)."
-	@$(PIP) --editable '.[server,postgresql,mysql,zookeeper]'
+	@$(PIP) --editable '.[server,postgresql,mysql,zookeeper,assets]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made $(PINS)
