@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,7 +15,7 @@ from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_connect import Origin
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of
-from rainer.store.s3_access import AbsentError, Access, check_name
+from rainer.store.s3_access import AbsentError, Access, check_name, need_botocore
 from rainer.store.s3_errors import Fault, denied, fault_of, fault_of_client_error
 from rainer.store.s3_upload import PART_BYTES, Upload, digest_of, put_bytes, put_parts
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
@@ -152,41 +153,42 @@ class S3Store(Store):
         path = "/" + quote(self._key(uri), safe=SAFE)
         here = self._in_process()
         reasons = []
-        for access in here.in_order():
+        for name in here.in_order():
             try:
-                answer = here.send(access, method, path, headers, extra, uri)
+                answer = here.send(here.access(name), method, path, headers, extra, uri)
             except AbsentError as e:
-                reasons.append((access.name, str(e)))
+                reasons.append((name, str(e)))
                 continue
             if answer.status < 400 or answer.status == 416:
-                here.chosen = access
+                here.chosen = name
                 return answer
             fault = fault_of(answer)
             if not fault.is_denial:
                 raise _read_error(fault, uri)
-            reasons.append((access.name, str(fault)))
+            reasons.append((name, str(fault)))
         raise denied(uri, reasons)
 
     def _do(self, uri: str, work: Callable[[Any], T]) -> T:
         """What botocore's client does with one of the credentials."""
+        need_botocore()
         from botocore.exceptions import BotoCoreError, ClientError
 
         here = self._in_process()
         reasons = []
-        for access in here.in_order():
+        for name in here.in_order():
             try:
-                done = work(access.client())
+                done = work(here.access(name).client())
             except AbsentError as e:
-                reasons.append((access.name, str(e)))
+                reasons.append((name, str(e)))
             except ClientError as e:
                 fault = fault_of_client_error(e.response)  # type: ignore[arg-type]
                 if not fault.is_denial:
                     raise fault.error(uri) from e
-                reasons.append((access.name, str(fault)))
+                reasons.append((name, str(fault)))
             except BotoCoreError as e:
                 raise StoreUnavailable(f"{uri}: {e}", hint="look whether the store is well, and try again") from e
             else:
-                here.chosen = access
+                here.chosen = name
                 return done
         raise denied(uri, reasons)
 
@@ -204,13 +206,25 @@ class _Here:
         self, names: Sequence[str], bucket: str, region: str | None, endpoint_url: str | None, timeout_s: float
     ) -> None:
         self.pid = os.getpid()
-        self._all = [Access(name, bucket, region, endpoint_url, timeout_s) for name in names]
-        self.chosen = self._all[0]
-        self._pool = HttpPool(timeout_s=timeout_s, ca_bundle=self._all[0].ca_bundle)
+        self.chosen = names[0]
+        self._names = names
+        self._given = (bucket, region, endpoint_url, timeout_s)
+        self._lock = threading.Lock()
+        self._made: dict[str, Access] = {}
+        self._pool: HttpPool | None = None
 
-    def in_order(self) -> list[Access]:
+    def in_order(self) -> list[str]:
+        """The names of credentials, those that worked last first."""
         chosen = self.chosen
-        return [chosen, *(access for access in self._all if access is not chosen)]
+        return [chosen, *(name for name in self._names if name != chosen)]
+
+    def access(self, name: str) -> Access:
+        """The access of that name. Raises AbsentError."""
+        made = self._made.get(name)
+        if made is None:
+            with self._lock:
+                made = self._made[name] = self._made.get(name) or Access(name, *self._given)
+        return made
 
     def send(
         self, access: Access, method: str, path: str, headers: dict[str, str], extra: dict[str, str], uri: str
@@ -229,8 +243,9 @@ class _Here:
         return answer
 
     def close(self) -> None:
-        self._pool.close()
-        for access in self._all:
+        if self._pool is not None:
+            self._pool.close()
+        for access in self._made.values():
             access.close()
 
     def _send(
@@ -239,4 +254,8 @@ class _Here:
         def sign(method: str, _origin: Origin, target: str) -> dict[str, str]:
             return access.headers(method, target, extra)
 
-        return self._pool.request_at(access.origin, access.path + path, method, headers, sign=sign, label=uri)
+        pool = self._pool
+        if pool is None:
+            with self._lock:
+                pool = self._pool = self._pool or HttpPool(timeout_s=self._given[3], ca_bundle=access.ca_bundle)
+        return pool.request_at(access.origin, access.path + path, method, headers, sign=sign, label=uri)

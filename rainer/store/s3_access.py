@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ABSENT_FOR_S: Final = 30.0
 """So long the absence of credentials is believed: looking for them can mean to wait for a machine's metadata."""
 _HOSTABLE: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
-_making = threading.RLock()
+_OTHER_PARTITIONS: Final = ("-iso", "eusc-")
 
 
 class AbsentError(Exception):
@@ -28,7 +28,8 @@ class Access:
     """One of the credentials to try for one bucket: `default` (botocore's chain: environment, profiles, SSO, roles,
     the machine's own), `env`, `profile:NAME` or `anonymous`; with the region and endpoint that go with it.
 
-    For any number of threads of one process. Expiring credentials are renewed by botocore before they expire.
+    For any number of threads of one process. Expiring credentials are renewed by botocore before they expire. Making
+    one raises AbsentError where a profile is missing, MissingExtra where botocore is.
     """
 
     def __init__(self, name: str, bucket: str, region: str | None, endpoint_url: str | None, timeout_s: float) -> None:
@@ -39,11 +40,16 @@ class Access:
         self._found: Any = None
         self._absent_until, self._absence = 0.0, ""
         self._client: Any = None
-        self._endpoint_url = endpoint_url or self._configured_endpoint()
-        self.ca_bundle: str | None = self._variable("ca_bundle")
+        # Botocore makes its parts on first use, and not for several threads at once.
+        self._making = threading.RLock()
         self.origin: Origin
         self.path: str
-        self.set_region(region or self._variable("region") or "us-east-1")
+        try:
+            self._endpoint_url = endpoint_url or self._configured_endpoint()
+            self.ca_bundle: str | None = self._variable("ca_bundle")
+            self.set_region(region or self._variable("region") or "us-east-1")
+        except _troubles() as e:  # a profile that is not there, or a file that cannot be parsed
+            raise AbsentError(str(e)) from e
 
     @property
     def region(self) -> str:
@@ -67,21 +73,13 @@ class Access:
 
     def keys(self) -> Keys:
         """The credentials as they are now. Raises AbsentError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         if time.monotonic() < self._absent_until:
             raise AbsentError(self._absence)
         try:
             if self._found is None:
                 self._found = self._look()
             keys: Keys = self._found.get_frozen_credentials()
-        except (
-            BotoCoreError,
-            ClientError,
-            RuntimeError,
-        ) as e:  # what a refresh that fails raises is no error of boto's
-            raise self._absent(str(e)) from e
-        except AbsentError as e:
+        except _troubles() as e:
             raise self._absent(str(e)) from e
         return keys
 
@@ -89,7 +87,7 @@ class Access:
         """Botocore's client of S3 with these credentials. Raises AbsentError where there are none."""
         if not self.is_anonymous:
             self.keys()
-        with _making:
+        with self._making:
             if self._client is None:
                 self._client = self._make_client()
             return self._client
@@ -100,7 +98,7 @@ class Access:
             client.close()
 
     def _look(self) -> Any:
-        with _making:  # a session makes its parts on first use, and not for several threads at once
+        with self._making:
             return self._find()
 
     def _find(self) -> Any:
@@ -156,12 +154,14 @@ class Access:
         return Origin("https", f"{self._bucket}.{host}", 443), ""
 
     def _amazon_host(self, region: str) -> str:
-        resolver: Any = self._session.get_component("endpoint_resolver")
-        found = resolver.construct_endpoint(
-            "s3", region, use_dualstack_endpoint=bool(self._variable("use_dualstack_endpoint")),
-            use_fips_endpoint=bool(self._variable("use_fips_endpoint")),
-        )  # fmt: skip
-        return str(found["hostname"]) if found else f"s3.{region}.amazonaws.com"
+        if any(mark in region for mark in _OTHER_PARTITIONS):  # with domains of their own, which botocore's data hold
+            client = self._session.create_client("s3", region_name=region)
+            url = client.meta.endpoint_url
+            client.close()
+            return split_url(url)[0].host
+        service = "s3-fips" if self._variable("use_fips_endpoint") else "s3"
+        dual = ".dualstack" if self._variable("use_dualstack_endpoint") else ""
+        return f"{service}{dual}.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
     def _configured_endpoint(self) -> str | None:
         """AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or what the profile says."""
@@ -187,6 +187,22 @@ class Access:
             return {}
 
 
+def need_botocore() -> None:
+    """Raises MissingExtra where it is not installed."""
+    try:
+        import botocore.session  # noqa: F401
+    except ImportError as e:
+        raise missing_extra("S3 needs boto3", "s3") from e
+
+
+def _troubles() -> tuple[type[Exception], ...]:
+    """What says that credentials or settings are not as they should be; a RuntimeError comes where a renewal brought
+    credentials that have expired already."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError, RuntimeError, AbsentError
+
+
 def check_name(name: str) -> None:
     """Raises InvalidUri for what is no name of credentials."""
     kind, _, rest = name.partition(":")
@@ -196,9 +212,8 @@ def check_name(name: str) -> None:
 
 
 def _session(name: str) -> Session:
-    try:
-        from botocore.session import Session
-    except ImportError as e:
-        raise missing_extra("S3 needs boto3", "s3") from e
+    need_botocore()
+    from botocore.session import Session
+
     kind, _, profile = name.partition(":")
     return Session(profile=profile if kind == "profile" else None)

@@ -126,9 +126,9 @@ def test_refusals_are_errors_that_name_the_url(server: BadHttp, store: HttpStore
 
 def test_an_outage_is_told_as_one(server: BadHttp) -> None:
     server.faults.extend([Fault(503, b"busy")] * 20)
-    with closing(HttpStore(server.url, timeout_s=0.2)) as store:
-        with pytest.raises(StoreUnavailable, match=r"not available \(503: busy\)"):
-            store.open(f"{server.url}/x")
+    words = r"not available \(503: busy\)"
+    with closing(HttpStore(server.url, timeout_s=0.2)) as store, pytest.raises(StoreUnavailable, match=words):
+        store.open(f"{server.url}/x")
 
 
 def test_a_server_without_head_is_asked_by_get(server: BadHttp, store: HttpStore) -> None:
