@@ -87,7 +87,13 @@ class GsStore(Store):
 
         def send(method: str, target: str, headers: dict[str, str], body: Body) -> HttpAnswer:
             url = target if target.startswith("http") else self.endpoint + target
-            return self._ask(method, url, uri, headers, body=body, allowed=(308, 412))
+            try:
+                return self._ask(method, url, uri, headers, body=body, allowed=(308,))
+            except ObjectNotFound as error:
+                if method == "PUT":
+                    raise StoreUnavailable(f"{uri}: the server forgot the upload", hint="upload it again") from error
+                hint = "look at the bucket's name"
+                raise ObjectNotFound(f"{uri}: there is no such bucket", hint=hint) from error
 
         upload = Upload(send, f"/upload/storage/v1/b/{self.bucket}/o", key, contents, progress)
         try:

@@ -88,6 +88,16 @@ def test_what_names_no_bucket(url: str) -> None:
     assert raised.value.hint
 
 
+def test_no_such_bucket(fake_gcs: FakeGcs) -> None:
+    store = GsStore(f"gs://none?endpoint={fake_gcs.url}")
+    with pytest.raises(ObjectNotFound, match="no such bucket"):
+        store.put(store.uri("a"), TEXT)
+    with pytest.raises(ObjectNotFound, match="none"):
+        list(store.list())
+    assert store.delete(store.uri("a")) is False
+    store.close()
+
+
 def test_credentials_that_mean_nothing() -> None:
     with pytest.raises(InvalidUri, match="nonsense"):
         GsStore("gs://bucket", credentials=["nonsense"])
