@@ -15,7 +15,7 @@ from rainer.model.names import shorten
 NEWEST: Final = "Fri, 31 Dec 9999 23:59:59 -0000"
 """Nothing that is stored is newer."""
 _SHAPE: Final = re.compile(
-    r"([A-Za-z]{3}, *)?\d{1,2} [A-Za-z]{3} \d{4} \d\d:\d\d(:\d\d)? ([+-]\d{4}|[A-Za-z]{1,5})", re.ASCII
+    r"([A-Za-z]{3}, *)?\d{1,2} [A-Za-z]{3} [1-9]\d{3} \d\d:\d\d(:\d\d)? ([+-]\d{4}|[A-Za-z]{1,5})", re.ASCII
 )
 
 
