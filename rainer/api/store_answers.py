@@ -26,6 +26,8 @@ from rainer.service.file_store import FileStore
 log = logging.getLogger("rainer.store")
 _GZIP_LEVEL: Final = 1
 _GZIP: Final = 31
+_SLICE_BYTES: Final = 64 * 1024
+"""What is sent at once: so much a slow reader must take within its time, or it is taken for gone."""
 _STATUS: Final[dict[type[RainerError], int]] = {ObjectExists: 412, PreconditionFailed: 412, WrongDigest: 400}
 """What these mean to who sends a file."""
 
@@ -95,10 +97,12 @@ class FileAnswer(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             while not gone.done():
                 piece = await self._store.carry(self._next)
-                await send({"type": "http.response.body", "body": piece, "more_body": bool(piece)})
-                self._store.went(len(piece))
                 if not piece:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
                     break
+                for at in range(0, len(piece), _SLICE_BYTES):
+                    await send({"type": "http.response.body", "body": piece[at : at + _SLICE_BYTES], "more_body": True})
+                self._store.went(len(piece))
         except RainerError as e:
             raise BrokenOff(f"{self._name}: {e}") from e
         finally:
