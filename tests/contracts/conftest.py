@@ -8,24 +8,54 @@ from contextlib import ExitStack
 import pytest
 
 from rainer.journal import Journal
+from tests.contracts.recycled import Recycled
 from tests.plugins.contract_counts import BACKENDS
+from tests.services.database_service import DatabaseService
 
 MEMORY = "memory:"
 
 
 @pytest.fixture(params=BACKENDS)
-def journal_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a fresh, empty database of each kind."""
-    if request.param == "memory":
-        return MEMORY
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
+def backend(request: pytest.FixtureRequest) -> str:
+    """The kind of database that a test runs on."""
+    return str(request.param)
 
 
 @pytest.fixture
-def journal(journal_url: str) -> Iterator[Journal]:
+def journal_url(backend: str, request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh, empty database of each kind."""
+    if backend == "memory":
+        return MEMORY
+    url: str = request.getfixturevalue(f"{backend}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def recycled_postgresql(postgresql: DatabaseService) -> Recycled:
+    return Recycled(postgresql)
+
+
+@pytest.fixture(scope="session")
+def recycled_mariadb(mariadb: DatabaseService) -> Recycled:
+    return Recycled(mariadb)
+
+
+@pytest.fixture
+def empty_journal_url(backend: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database of each kind that holds an empty journal, or of the one that the test itself names."""
+    if backend in ("memory", "sqlite") or "journal_url" in request.fixturenames:
+        yield request.getfixturevalue("journal_url")
+        return
+    recycled: Recycled = request.getfixturevalue(f"recycled_{backend}")
+    url = recycled.take()
+    yield url
+    recycled.put_back(url)
+
+
+@pytest.fixture
+def journal(empty_journal_url: str) -> Iterator[Journal]:
     """An empty journal."""
-    with Journal(journal_url) as journal:
+    with Journal(empty_journal_url) as journal:
         yield journal
 
 
