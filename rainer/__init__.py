@@ -26,7 +26,7 @@ from rainer.model.position import Position
 
 if TYPE_CHECKING:
     from rainer import api, testing
-    from rainer.assets import Assets
+    from rainer.assets import AssetPublisher, Assets
     from rainer.cache import AssetCache
     from rainer.client import Client
     from rainer.journal import Journal
@@ -37,6 +37,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AssetCache",
+    "AssetPublisher",
     "Assets",
     "Client",
     "Commit",
@@ -62,6 +63,7 @@ __all__ = [
 ]
 
 _LATE = {
+    "AssetPublisher": "rainer.assets",
     "Assets": "rainer.assets",
     "AssetCache": "rainer.cache",
     "Client": "rainer.client",

@@ -6,18 +6,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rainer.assets.collecting import collect, unreferenced
     from rainer.assets.lockfile import LockFile
+    from rainer.assets.published import Collected, Published, Stored, Unreferenced
+    from rainer.assets.publishing import AssetPublisher
+    from rainer.assets.publishing_files import files_below
     from rainer.assets.resolver import Assets
     from rainer.assets.resolver_sync import SyncReport
     from rainer.assets.snapshots import AssetSnapshot
 
-__all__ = ["AssetSnapshot", "Assets", "LockFile", "SyncReport"]
+__all__ = [
+    "AssetPublisher",
+    "AssetSnapshot",
+    "Assets",
+    "Collected",
+    "LockFile",
+    "Published",
+    "Stored",
+    "SyncReport",
+    "Unreferenced",
+    "collect",
+    "files_below",
+    "unreferenced",
+]
 
 _LATE = {
+    "AssetPublisher": "rainer.assets.publishing",
     "AssetSnapshot": "rainer.assets.snapshots",
     "Assets": "rainer.assets.resolver",
+    "Collected": "rainer.assets.published",
     "LockFile": "rainer.assets.lockfile",
+    "Published": "rainer.assets.published",
+    "Stored": "rainer.assets.published",
     "SyncReport": "rainer.assets.resolver_sync",
+    "Unreferenced": "rainer.assets.published",
+    "collect": "rainer.assets.collecting",
+    "files_below": "rainer.assets.publishing_files",
+    "unreferenced": "rainer.assets.collecting",
 }
 
 

@@ -74,21 +74,17 @@ class Candidates:
 
     def refer(self, names: Iterable[Named]) -> None:
         """Take out what is named, and remember of the other versions of its path that it is known."""
-        for named in names:
-            if named in self._seen:
-                continue
-            if len(self._seen) >= _SEEN_MAX:
-                self._seen.clear()
-            self._seen.add(named)
-            found = clean(named)
-            if found is None:
-                continue
-            first, version = found
-            if version is None:
-                self._db.execute("DELETE FROM candidates WHERE uri = ?", (first,))
-            else:
-                self._db.execute("DELETE FROM candidates WHERE path = ? AND version = ?", (first, version))
-                self._db.execute("UPDATE candidates SET known = 1 WHERE path = ? AND known = 0", (first,))
+        new = [named for named in names if named not in self._seen]
+        if len(self._seen) + len(new) > _SEEN_MAX:
+            self._seen.clear()
+        self._seen.update(new[:_SEEN_MAX])
+        found = [named for named in map(clean, new) if named is not None]
+        uris = [(uri,) for uri, version in found if version is None]
+        versions = [(path, version) for path, version in found if version is not None]
+        self._db.executemany("DELETE FROM candidates WHERE uri = ?", uris)
+        self._db.executemany("DELETE FROM candidates WHERE path = ? AND version = ?", versions)
+        paths = {(path,) for path, _ in versions}
+        self._db.executemany("UPDATE candidates SET known = 1 WHERE path = ? AND known = 0", paths)
 
     def after(self, uri: str, count: int) -> list[Candidate]:
         """The next candidates in the order of their URIs, `count` at most."""

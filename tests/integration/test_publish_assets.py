@@ -13,6 +13,7 @@ import pytest
 from rainer.assets.published import Published
 from rainer.assets.publishing import AssetPublisher, own_store_url
 from rainer.assets.publishing_files import files_below
+from rainer.cache import AssetCache
 from rainer.client import Client
 from rainer.errors import (
     AssetNotFound,
@@ -369,7 +370,16 @@ def test_list_remote(here: Room) -> None:
     assert [one.uri for one in publisher.list_remote("/other")] == [publisher.uri("/other")]
 
 
-def test_the_cache_gets_what_was_published(here: Room) -> None:
+def test_what_was_published_is_in_the_cache(here: Room) -> None:
+    with AssetCache(here.folder / "cache") as cache:
+        said = here.publisher(cache=cache).add(PATH, here.file("1"))
+        assert said.sha256 is not None
+        path = cache.peek(said.sha256)
+        assert path is not None
+        assert (path.name, path.read_text()) == ("bar.csv", "1")
+
+
+def test_a_cache_that_takes_nothing_stops_no_publish(here: Room) -> None:
     class Cache:
         def __init__(self, error: Exception | None = None) -> None:
             self.got: list[tuple[Path, str, str]] = []
