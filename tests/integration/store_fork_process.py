@@ -13,7 +13,9 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from rainer.store.az import AzStore
 from rainer.store.composite import CompositeStore
+from rainer.store.gs import GsStore
 from rainer.store.reading import read_bytes
 from rainer.store.store import Store
 
@@ -51,6 +53,8 @@ def use(store: Store, name: str) -> None:
     """Put and read from eight threads at a time."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: there_and_back(store, f"{name}/{number}"), range(24)))
+    if isinstance(store, AzStore | GsStore):
+        assert store._in_process().pid == os.getpid(), "what another process made is used"
 
 
 def use_until(store: Store, stop: threading.Event) -> None:

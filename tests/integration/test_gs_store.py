@@ -123,6 +123,7 @@ class Gate(ThreadingHTTPServer):
         self.damage = False
         self.lose_answers = 0
         self.seen: list[tuple[str, str]] = []
+        self.encodings: list[str | None] = []
         self.mutex = threading.Lock()
 
     @property
@@ -161,6 +162,7 @@ class _Door(BaseHTTPRequestHandler):
     def _pass_on(self, body: bytes | None) -> None:
         who = self.headers.get("Authorization", "nobody")
         self.server.seen.append((self.command, who))
+        self.server.encodings.append(self.headers.get("Accept-Encoding"))
         if not who.startswith("Bearer token-"):
             self._answer(401, b"who is it?", {})
             return
@@ -239,6 +241,17 @@ def test_the_default_credentials(gate: Gate, key_file: Path, bucket: str, monkey
     store = GsStore(bucket, credentials=["default"], endpoint=gate.url)
     store.put(store.uri("a"), TEXT)
     assert read(store, store.uri("a")) == TEXT
+    store.close()
+
+
+def test_objects_are_asked_for_as_they_are_stored(gate: Gate, key_file: Path, bucket: str) -> None:
+    """Google unpacks what is stored with Content-Encoding gzip for those who do not say that they take it."""
+    store = GsStore(bucket, credentials=[f"file:{key_file}"], endpoint=gate.url)
+    store.put(store.uri("a"), TEXT)
+    gate.encodings.clear()
+    read(store, store.uri("a"))
+    store.head(store.uri("a"))
+    assert gate.encodings == ["gzip", "gzip"]
     store.close()
 
 

@@ -260,6 +260,11 @@ def test_what_a_killed_writer_leaves_is_never_listed_and_removed_in_time(
         store.open(store.uri(f"f/{leftover.name}"))
     long_ago = time.time() - 2 * 86_400
     os.utime(leftover, (long_ago, long_ago))
+    another = leftover.with_name(f"{TEMPORARY}another")
+    another.touch()
+    assert list(store.list()) == []
+    assert [path.name for path in (folder / "f").iterdir()] == [another.name]
+    os.utime(another, (long_ago, long_ago))
     store.put(store.uri("f/a"), TEXT)
     store.delete(store.uri("f/a"))
     assert list(folder.iterdir()) == []

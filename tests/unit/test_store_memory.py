@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +31,25 @@ def test_a_name_is_shared_and_a_prefix_is_a_part() -> None:
     part.clear()
     assert [info.uri for info in whole.list()] == ["memory://m1/b"]
     whole.clear()
+
+
+def test_a_child_waits_for_no_thread_of_its_parent() -> None:
+    script = """
+import os, signal
+from rainer.store import memory
+store = memory.MemoryStore("memory://forked")
+store.put(store.uri("a"), b"before")
+with memory._rooms_lock, memory._rooms["forked"].lock:
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        store.put(store.uri("a"), b"child")
+        os._exit(0 if store.head(store.uri("a")).size == 5 else 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(code, store.head(store.uri("a")).size)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "0 6\n", done.stderr
 
 
 @pytest.mark.parametrize("url", ["memory://", "memory:", "memory:///a", "file:///a"])
