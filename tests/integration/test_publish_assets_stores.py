@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from rainer.assets import Assets
 from rainer.assets.publishing import AssetPublisher, own_store_url
+from rainer.cache import AssetCache
 from rainer.errors import AssetVersionConflict, ObjectExists
 from rainer.model.assets import parse_version
 from rainer.store.opening import open_store
@@ -147,3 +149,13 @@ def test_names_that_manifests_use_are_written_once_for_filetracker_clients_too(
         assert (answer.status_code, answer.content) == (200, b"mine")
         plain = uri.replace("bar.1.0.0.csv", "theirs.txt")
         assert requests.put(plain, params=stamp, data=b"theirs", timeout=10).status_code == 200
+
+
+def test_what_is_published_is_what_the_resolver_opens(here: Room) -> None:
+    publisher, path = here.publisher(), f"/{here.client.namespace_name}/bar.csv"
+    publisher.add(path, here.file("first"))
+    publisher.update(path, here.file("second"))
+    with AssetCache(here.folder / "cache") as cache, Assets(here.client, store=here.store, cache=cache) as assets:
+        assert assets(path).read_text() == "second"
+        assert assets(path, "1.0.0").read_text() == "first"
+        assert assets.uri(path) == publisher.uri(path)
