@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,25 @@ class DrivenStore(Store):
 
     def close(self) -> None:
         self.inner.close()
+
+
+class Older(DrivenStore):
+    """A store whose listing tells of the test's objects that they are so many seconds older."""
+
+    def __init__(self, inner: MemoryStore, ages_s: dict[str, float | None]) -> None:
+        super().__init__(inner)
+        self.ages_s = ages_s
+
+    def _aged(self, info: ObjectInfo) -> ObjectInfo:
+        age_s = self.ages_s.get(self.name(info.uri), 0.0)
+        mtime = None if age_s is None or info.mtime is None else info.mtime - timedelta(seconds=age_s)
+        return ObjectInfo(info.uri, info.size, info.etag, info.sha256, mtime)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        return iter([self._aged(info) for info in self.inner.list(prefix)])
+
+    def head(self, uri: str) -> ObjectInfo:
+        return self._aged(self.inner.head(uri))
 
 
 @dataclass
