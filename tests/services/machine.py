@@ -19,6 +19,10 @@ _PORTS = range(20000, 32000)
 
 _BINARY_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin")
 
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES_MIN = 8 * 1024**3
+_servers_parent: str | None = None
+
 
 def find_binary(*names: str) -> Path | None:
     """The first of these programs that exists, in PATH or where distributions put their servers; newest first."""
@@ -56,9 +60,17 @@ def unprivileged_user() -> str | None:
     raise OSError("running as root, and neither nobody, postgres nor mysql is a user here")
 
 
+def servers_keep_their_data_in_memory() -> None:
+    """From now on, where memory is plenty: for tests, which end processes and never the power. Not for benchmarks."""
+    global _servers_parent
+    if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES_MIN and _everyone_may_enter(_MEMORY):
+        _servers_parent = str(_MEMORY)
+
+
 def new_folder(prefix: str, owner: str | None) -> Path:
     """A temporary folder, given to `owner`, at a place that this user can reach."""
-    folder = Path(tempfile.mkdtemp(prefix=f"rainer-{prefix}-", dir=_reachable_parent(owner)))
+    parent = _servers_parent or _reachable_parent(owner)
+    folder = Path(tempfile.mkdtemp(prefix=f"rainer-{prefix}-", dir=parent))
     if owner is not None:
         user = pwd.getpwnam(owner)
         os.chown(folder, user.pw_uid, user.pw_gid)
