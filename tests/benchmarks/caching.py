@@ -1,4 +1,4 @@
-"""The local cache of files: a warm hit beside those of pooch, huggingface_hub and fsspec, and the time of an eviction."""
+"""The local cache of files: a warm hit beside those of pooch, huggingface_hub and fsspec; the time of an eviction."""
 
 from __future__ import annotations
 
