@@ -74,10 +74,8 @@ class Journal:
 
     def mirror(self, snapshot: Path | None = None) -> Mirror:
         """A mirror of what was committed by now and will be."""
-        self.source.heads = [
-            head(key, self.versions[key], payload, self.revision) for key, payload in self.payloads.items()
-        ]
-        self.source.position = at(self.revision)
+        held = [head(key, self.versions[key], payload, self.revision) for key, payload in self.payloads.items()]
+        self.source = Loaded(held, at(self.revision))
         return mirror_of(self.source, snapshot=snapshot)
 
     def commit(self, payloads: Mapping[str, bytes | None]) -> int:
@@ -90,7 +88,7 @@ class Journal:
             self.payloads.pop(key, None)
             if payload is not None:
                 self.payloads[key] = payload
-        if self.source.started.is_set():
+        if self.source.started.is_set() and not self.source.fate:
             assert self.source.sink.apply(records, at(self.revision))
         return self.revision
 

@@ -7,9 +7,10 @@ import os
 import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 from rainer.assets.following_attempt import Attempt, ReadySet, restore
+from rainer.assets.following_listeners import Listeners, ReadyCallback
 from rainer.assets.remembered import Remembered
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_versions import Versions
@@ -21,16 +22,9 @@ from rainer.store.store import Store
 
 log = logging.getLogger("rainer.assets")
 
-ReadyCallback: TypeAlias = Callable[[AssetSnapshot], object]
 _PAUSE_S: Final = 0.25
 _PAUSE_MAX_S: Final = 30.0
 _END_S: Final = 10.0
-
-
-class _Listener:
-    def __init__(self, callback: ReadyCallback) -> None:
-        self.callback = callback
-        self.told: ReadySet | None = None
 
 
 class Follower:
@@ -52,7 +46,7 @@ class Follower:
         self._source, self._store, self._fetcher, self._versions = source, store, fetcher, versions
         self._label, self._remembered = label, remembered
         self._changed = threading.Condition()
-        self._listeners: tuple[_Listener, ...] = ()
+        self._listeners = Listeners(source.key)
         self._is_told = True
         self._is_closed = False
         self._attempts: list[Attempt] = []
@@ -99,16 +93,10 @@ class Follower:
 
     def add(self, callback: ReadyCallback) -> Callable[[], None]:
         """Call it for the set that is ready, and every one after it; what comes back ends that."""
-        listener = _Listener(callback)
+        end = self._listeners.add(callback)
         with self._changed:
-            self._listeners = (*self._listeners, listener)
             self._changed.notify_all()
-
-        def remove() -> None:
-            with self._changed:
-                self._listeners = tuple(kept for kept in self._listeners if kept is not listener)
-
-        return remove
+        return end
 
     def wait(self, timeout_s: float | None, revision: int | None) -> AssetSnapshot:
         """A snapshot of the set that is ready, of this revision at least; NotYet when the time is up."""
@@ -139,27 +127,39 @@ class Follower:
         failures = 0
         while self._wait(pause):
             try:
-                state = self._source.current()
-                if self._is_ready(state):
-                    self._calm()
-                elif not self._fetch(state):
-                    pause = 0.0
-                    continue
-                pause, failures = self._source.poll_s, 0
+                pause = self._advance()
+                failures = 0
             except Exception as e:  # whatever it is, the old set goes on and the next may come
                 pause = min(_PAUSE_S * 2**failures, _PAUSE_MAX_S) * random.uniform(0.75, 1.25)
                 failures = min(failures + 1, 20)
                 self._fail(e, pause)
+
+    def _advance(self) -> float | None:
+        """Make what the source has now ready; how long to wait then, in seconds, None for until it tells."""
+        state = self._source.current()
+        ready = None if self.ready is None else self.ready.view.state
+        if ready is not None and ready.says_the_same(state):
+            self._calm()
+        elif ready is not None and state.is_before(ready) and not self._source.is_current:
+            # Killed, this program remembered its last set, but its mirror had not saved as much. What comes when the
+            # source is reached decides, also if history itself went back.
+            self._calm()
+            return _PAUSE_S
+        elif not self._fetch(state):
+            return 0.0
+        return self._source.poll_s
 
     def _wait(self, pause: float | None) -> bool:
         """Until the source told something, or the pause is over; meanwhile those who have not heard of a set do."""
         while True:
             self._call_listeners()
             with self._changed:
-                ended = self._changed.wait_for(lambda: self._is_told or self._is_closed or self._has_news(), pause)
+                ended = self._changed.wait_for(
+                    lambda: self._is_told or self._is_closed or self._listeners.want(self.ready), pause
+                )
                 if self._is_closed:
                     return False
-                if self._is_told or not ended:
+                if self._is_told or not happened:
                     self._is_told = False
                     return True
 
@@ -175,12 +175,6 @@ class Follower:
         if found is not None:
             log.info("manifest %s begins with revision %s, as it was last", self._source.key, found.view.state.revision)
             self._switch(found)
-
-    def _is_ready(self, state: ManifestState) -> bool:
-        if self.ready is None:
-            return False
-        shown = self.ready.view.state
-        return shown is state or (bool(state.commits) and state.commits == shown.commits)
 
     def _fetch(self, state: ManifestState) -> bool:
         """Fetch a state's files and switch to it; false if something came in between."""
@@ -260,20 +254,10 @@ class Follower:
             self._source.key, goes_on, pause, known, exc_info=not isinstance(error, RainerError),
         )  # fmt: skip
 
-    def _has_news(self) -> bool:
-        ready = self.ready
-        return ready is not None and any(listener.told is not ready for listener in self._listeners)
-
     def _call_listeners(self) -> None:
         ready = self.ready
-        for listener in self._listeners if ready is not None else ():
-            if listener.told is ready or ready is None or self._is_closed:
-                continue
-            listener.told = ready
-            try:
-                listener.callback(self._snapshot_of(ready))
-            except Exception:
-                log.exception("a callback failed on the assets of manifest %s; the others go on", self._source.key)
+        if ready is not None:
+            self._listeners.call(ready, lambda: self._snapshot_of(ready), lambda: self._is_closed)
 
     def snapshot(self) -> AssetSnapshot | None:
         """A snapshot of the set that is ready, whose files all stay; None while there is none."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rainer.assets.following import Follower, ReadyCallback
+from rainer.assets.following import Follower
+from rainer.assets.following_listeners import ReadyCallback
 from rainer.assets.lockfile import LockFile
 from rainer.assets.remembered import Remembered
 from rainer.assets.resolver_fetching import Fetcher
@@ -66,11 +67,11 @@ class Assets(ReadableAssets):
 
     # Resolving: see ReadableAssets
 
-    def __call__(self, path: str, version: str | None = None) -> Path:
+    def __call__(self, path: str, version: str | None = None, *, progress: Progress | None = None) -> Path:
         # The same as inherited, spelt out: most programs do this more often than anything else.
         if version is None:
-            return self._fetcher.fetch(self._view().find(path))
-        return self._fetcher.fetch(self._resolve(path, version))
+            return self._fetcher.fetch(self._view().find(path), progress)
+        return self._fetcher.fetch(self._resolve(path, version), progress)
 
     __call__.__doc__ = ReadableAssets.__call__.__doc__
 

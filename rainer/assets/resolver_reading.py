@@ -32,17 +32,18 @@ class ReadableAssets(ABC):
     def _view(self) -> View:
         """What to resolve by now."""
 
-    def __call__(self, path: str, version: str | None = None) -> Path:
+    def __call__(self, path: str, version: str | None = None, *, progress: Progress | None = None) -> Path:
         """The local file of an asset, read-only and verified; fetched if the cache lacks it.
 
         `version` is another than the manifest's: X.Y.Z, or a spec such as `>=1.2,<2`, of which the newest that is
         there is taken. Its digest comes from the manifest's history where the source has one (a server, or a mirror
         that follows one over HTTP); else what comes first is trusted and remembered, and the log says so. The file
-        stays for as long as the cache does not need its space; `snapshot` keeps files for longer.
+        stays for as long as the cache does not need its space; `snapshot` keeps files for longer. `progress` hears of
+        every portion of bytes that is fetched.
         """
         if version is None:
-            return self._fetcher.fetch(self._view().find(path))
-        return self._fetcher.fetch(self._resolve(path, version))
+            return self._fetcher.fetch(self._view().find(path), progress)
+        return self._fetcher.fetch(self._resolve(path, version), progress)
 
     def _resolve(self, path: str, version: str | None) -> Resolved:
         view = self._view()
@@ -85,7 +86,10 @@ class ReadableAssets(ABC):
 
     @property
     def revision(self) -> int | None:
-        """The journal's revision of the manifest's newest commit; None where the source tells none."""
+        """The journal's revision of the manifest's newest commit; None where the source tells none.
+
+        Over ZooKeeper it may be a later one, as of which the manifest still stood so.
+        """
         return self._view().state.revision
 
     def __contains__(self, path: object) -> bool:

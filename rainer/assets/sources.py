@@ -19,7 +19,8 @@ SERVER_STORE = "/-/store"
 class ManifestState:
     """A manifest as it stood at one moment; two states are one only if they are the same object.
 
-    `version` is its head key's, and `revision` the newest commit's in it; None where the source tells none. `commits`
+    `version` is its head key's, and `revision` the newest commit's in it, or where the source does not tell that (a
+    mirror's, over ZooKeeper), a later one as of which it still stood so; None where the source tells none. `commits`
     are what it was read from, by key: empty where that were no commits.
     """
 
@@ -29,6 +30,22 @@ class ManifestState:
     version: int | None = None
     revision: int | None = None
     commits: Mapping[str, Commit] = field(default_factory=dict, repr=False)
+
+    def says_the_same(self, other: ManifestState) -> bool:
+        """Whether the two are of the same commits, wherever they were read; of states without commits nobody knows."""
+        if len(self.commits) != len(other.commits) or not self.commits:
+            return self is other
+        pairs = ((commit, other.commits.get(key)) for key, commit in self.commits.items())
+        return all(
+            one is two or (two is not None and (one.version, one.payload) == (two.version, two.payload))
+            for one, two in pairs
+        )
+
+    def is_before(self, other: ManifestState) -> bool:
+        """Whether, by the versions of its commits, this is an earlier state than the other."""
+        shared = self.commits.keys() & other.commits.keys()
+        steps = [other.commits[key].version - self.commits[key].version for key in shared]
+        return bool(steps) and min(steps) >= 0 and max(steps) > 0
 
     def check(self) -> None:
         """Read every entry; InvalidManifest for the first that is wrong."""
@@ -48,6 +65,11 @@ class Source(ABC):
 
     error: RainerError | None = None
     """Why what the source has now cannot be used, while an earlier state goes on."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what `current` tells is known to be the newest: not so of a mirror that only has its snapshot."""
+        return self.error is None
 
     @abstractmethod
     def current(self) -> ManifestState:
@@ -79,9 +101,13 @@ class Source(ABC):
 
 
 def state_of(
-    key: str, namespace: str | None, commits: Mapping[str, Commit], before: ManifestState | None
-) -> ManifestState:
-    """The state that a head and its parts make, all of one moment; parts that are as `before` are not parsed again."""
+    key: str, namespace: str | None, commits: Mapping[str, Commit], before: ManifestState | None,
+    as_of: int | None = None,
+) -> ManifestState:  # fmt: skip
+    """The state that a head and its parts make, all of one moment; parts that are as `before` are not parsed again.
+
+    `as_of` is the revision of that moment, for commits that do not tell theirs.
+    """
     head = commits.get(key)
     if head is None or head.is_empty:
         raise no_manifest(key, namespace)
@@ -93,7 +119,8 @@ def state_of(
     else:
         manifest = Manifest.parse(payload)
     revisions = [commit.revision for commit in commits.values() if commit.revision is not None]
-    return ManifestState(key, namespace, manifest, head.version, max(revisions, default=None), dict(commits))
+    revision = max(revisions) if len(revisions) == len(commits) else as_of
+    return ManifestState(key, namespace, manifest, head.version, revision, dict(commits))
 
 
 def _parted(commits: list[Commit | None], before: ManifestState | None) -> PartedManifest:

@@ -42,29 +42,29 @@ class MirrorSource(Source):
             return self._look(generation)
 
     def _look(self, generation: int) -> ManifestState:
-        commits = self._commits()
+        commits, as_of = self._commits()
         if not commits:
             self._state = None
             raise no_manifest(self.key, self.namespace, f" (the mirror is {self._mirror.state})")
         if self._state is None or not (_are_same(commits, self._state.commits) or _are_same(commits, self._bad)):
-            self._state = self._read(commits, self._state)
+            self._state = self._read(commits, self._state, as_of)
         self._generation = generation
         return self._state
 
-    def _commits(self) -> dict[str, Commit]:
-        """The head and its parts, of one moment; nothing if there is no head."""
+    def _commits(self) -> tuple[dict[str, Commit], int | None]:
+        """The head and its parts, of one moment, and its revision; nothing if there is no head."""
         while True:
+            generation = self._mirror.generation
             head = self._mirror.get(self.key)
-            if head is None:
-                return {}
-            parts = _parts_named(head)
+            parts = 0 if head is None else _parts_named(head)
             found = self._mirror.get_many([self.key, *part_keys(self.key, parts)])
-            if found.get(self.key) is head:
-                return found
+            revision = self._mirror.revision
+            if found.get(self.key) is head and self._mirror.generation == generation:
+                return ({} if head is None else found), revision
 
-    def _read(self, commits: dict[str, Commit], before: ManifestState | None) -> ManifestState:
+    def _read(self, commits: dict[str, Commit], before: ManifestState | None, as_of: int | None) -> ManifestState:
         try:
-            state = state_of(self.key, self.namespace, commits, before)
+            state = state_of(self.key, self.namespace, commits, before, as_of)
         except InvalidManifest as e:
             if before is None:
                 raise
@@ -80,6 +80,10 @@ class MirrorSource(Source):
                 callback()
 
         return self._mirror.on_change(look)
+
+    @property
+    def is_current(self) -> bool:
+        return self._mirror.state == "current"
 
     @property
     def has_history(self) -> bool:

@@ -16,6 +16,7 @@ from rainer.errors import InvalidError, InvalidManifest, NotFoundError, StoreUna
 from rainer.model.manifest import Entry
 from rainer.store.store import Store
 from tests.asset_places import Journal, SlowStore, new_store, put, sweep
+from tests.mirrors import Absent, at, head, mirror_of
 from tests.services.waiting import wait_until
 
 
@@ -233,6 +234,31 @@ def test_a_program_begins_with_the_last_set_while_everything_is_down(
         assert heard.sets == [{"/a": b"a1", "/b": b"b1"}]
         store.refused.clear()
         assert assets.wait_until_ready(10, revision=2)("/b").read_bytes() == b"b2"
+
+
+def test_a_mirrors_older_snapshot_does_not_take_the_last_set_back(
+    journal: Journal, store: SlowStore, tmp_path: Path
+) -> None:
+    snapshot, cache = tmp_path / "mirror", tmp_path / "cache"
+    with journal.mirror(snapshot):
+        pass  # killed before it saved more than this
+    second(journal, store)
+    with journal.mirror() as mirror, rainer.Assets(mirror, store=store, cache=cache) as assets:
+        assets.on_ready(lambda ready: None)
+        assets.wait_until_ready(10)
+    away = Absent()
+    heard = Heard()
+    mirror = mirror_of(away, snapshot=snapshot)
+    with mirror, rainer.Assets(mirror, store=store, cache=cache) as assets:
+        assert (mirror["prod"].version, mirror.state) == (1, "stale")
+        assets.on_ready(heard)
+        assert assets.wait_until_ready(10)("/a").read_bytes() == b"a2"
+        wait_until(lambda: assets.status == "ready", 10, "it came to rest")
+        # Once the source is there, it is right, also if it went back.
+        away.load([head("prod", 1, mirror["prod"].payload, 1)], at(1))
+        wait_until(lambda: assets("/a").read_bytes() == b"a1", 10, "what the source has was seen")
+        wait_until(lambda: len(heard.sets) == 2, 10, "the callback was called")
+    assert [told["/a"] for told in heard.sets] == [b"a2", b"a1"]
 
 
 def test_the_last_set_is_not_begun_with_if_a_file_is_gone(
