@@ -154,7 +154,7 @@ class Follower:
         while True:
             self._call_listeners()
             with self._changed:
-                ended = self._changed.wait_for(
+                happened = self._changed.wait_for(
                     lambda: self._is_told or self._is_closed or self._listeners.want(self.ready), pause
                 )
                 if self._is_closed:
