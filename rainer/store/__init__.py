@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rainer.store.api_source import ApiSource
     from rainer.store.az import AzStore
     from rainer.store.client import Client
-    from rainer.store.composite import CompositeStore
+    from rainer.store.composite import CompositeStore, Source
     from rainer.store.fetching import Fetched, fetch
     from rainer.store.file import FileStore
     from rainer.store.gs import GsStore
@@ -41,6 +41,7 @@ __all__ = [
     "Reading",
     "S3Store",
     "ServerStore",
+    "Source",
     "Store",
     "Stores",
     "fetch",
@@ -60,6 +61,7 @@ _LATE = {
     "MemoryStore": "rainer.store.memory",
     "S3Store": "rainer.store.s3",
     "ServerStore": "rainer.store.server",
+    "Source": "rainer.store.composite",
     "Stores": "rainer.store.opening",
     "fetch": "rainer.store.fetching",
     "open_store": "rainer.store.opening",

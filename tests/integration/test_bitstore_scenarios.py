@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from rainer.errors import CredentialsError, InvalidUri, ObjectNotFound, StoreUnavailable
-from rainer.store import AddressedStore, ApiSource, CompositeStore, FileStore, GsStore, MemoryStore, S3Store, Store
-from rainer.store.composite import Source
+from rainer.store import (
+    AddressedStore, ApiSource, CompositeStore, FileStore, GsStore, MemoryStore, S3Store, Source, Store,
+)  # fmt: skip
 from tests.unit.store_promises import TEXT, read
 
 SHA1 = hashlib.sha1(TEXT).hexdigest()
