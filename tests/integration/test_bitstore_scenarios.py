@@ -16,8 +16,16 @@ import pytest
 
 from rainer.errors import CredentialsError, InvalidUri, ObjectNotFound, StoreUnavailable
 from rainer.store import (
-    AddressedStore, ApiSource, CompositeStore, FileStore, GsStore, MemoryStore, S3Store, Source, Store,
-)  # fmt: skip
+    AddressedStore,
+    ApiSource,
+    CompositeStore,
+    FileStore,
+    GsStore,
+    MemoryStore,
+    S3Store,
+    Source,
+    Store,
+)
 from tests.unit.store_promises import TEXT, read
 
 SHA1 = hashlib.sha1(TEXT).hexdigest()
