@@ -20,6 +20,8 @@ from tests.services.machine import find_binary, free_port
 from tests.services.process_service import ProcessService
 
 _REGION = "us-east-1"
+_ONE_VOLUME_EACH = {f"WEED_MASTER_VOLUME_GROWTH_COPY_{name}": "1" for name in ("1", "2", "3", "OTHER")}
+"""A new bucket takes seven volumes otherwise, and after a dozen tests none would be left."""
 _PORTS = ("master.port", "volume.port", "filer.port", "metricsPort")
 
 
@@ -82,6 +84,7 @@ class SeaweedFS(ProcessService):
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(environment=environment)
+        self._environment |= _ONE_VOLUME_EACH
         self.access_key = "rainer-tests"
         self.secret_key = secrets.token_hex(16)
         self._numbers = itertools.count(1)
@@ -150,10 +153,11 @@ class SeaweedFS(ProcessService):
             *(f"-{name}={port}" for name, port in self._others.items()),
             "-master.telemetry=false",
             "-master.volumeSizeLimitMB=1024",
-            "-volume.max=0",
+            "-volume.max=5000",
             "-s3",
             f"-s3.port={self.port}",
             f"-s3.config={self.folder / 's3.json'}",
+            "-s3.autoCreateBucket=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-metricsIp=127.0.0.1",
