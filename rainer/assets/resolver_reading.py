@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -102,6 +102,13 @@ class ReadableAssets(ABC):
         first one's error is raised; its detail `failed` names them all.
         """
         return collect(self._fetcher.fetch_many(self._view().chosen(paths), progress))
+
+    def fetch_each(
+        self, paths: Iterable[str] | None = None, *, progress: Progress | None = None
+    ) -> Iterator[tuple[str, Path | RainerError]]:  # fmt: skip
+        """The same, one path with its file, or with the error in its place, as they come; a failure ends nothing."""
+        for one, result in self._fetcher.fetch_many(self._view().chosen(paths), progress):
+            yield one.path, result
 
     def sync(
         self, directory: str | Path, *, paths: Iterable[str] | None = None, progress: Progress | None = None,
