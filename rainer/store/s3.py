@@ -22,6 +22,7 @@ from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
 
 T = TypeVar("T")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
+PAGE_OBJECTS: Final = 1_000
 _REGION: Final = "x-amz-bucket-region"
 
 
@@ -95,7 +96,9 @@ class S3Store(Store):
         while True:
 
             def page(client: Any, more: dict[str, str] = more) -> dict[str, Any]:
-                found: dict[str, Any] = client.list_objects_v2(Bucket=self.bucket, Prefix=root + prefix, **more)
+                found: dict[str, Any] = client.list_objects_v2(
+                    Bucket=self.bucket, Prefix=root + prefix, MaxKeys=PAGE_OBJECTS, **more
+                )
                 return found
 
             found = self._do(self.url, page)
