@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import caching, fan_out, listing, load, machine, mirrors, throughput
+from tests.benchmarks import caching, fan_out, listing, load, machine, mirrors, resolving, throughput
 from tests.benchmarks.load import Pace, WrongMeasure
 from tests.benchmarks.peers import EtcdPeer
 from tests.benchmarks.report import Results, table
@@ -72,6 +72,7 @@ _STAGES = (
         "ZooKeeper mirrors: beside kazoo's", mirrors.tree_cache, (ZooKeeper.available,), ("mirrors/treecache",)
     ),
     Stage("cache hits", caching.hits, (caching.missing_peers,), caching.HIT_ROWS),
+    Stage("resolve assets", resolving.resolving, (), resolving.ROWS),
     Stage("cache eviction", caching.eviction, (), caching.EVICTION_ROWS),
     Stage("HTTP mirrors on one server", fan_out.on_one_server, (), ("mirrors/http/spread",)),
 )  # fmt: skip
