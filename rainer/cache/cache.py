@@ -172,7 +172,10 @@ class AssetCache:
             return self._parts.leases.hold(() if self._parts.read_only else wanted)
 
     def pin(self, label: str, digests: Iterable[str]) -> None:
-        """Keep the files of these digests, and no others under this label, until it is unpinned; on disk, for all."""
+        """Keep the files of these digests, and no others under this label, until it is unpinned; on disk, for all.
+
+        A read-only cache pins nothing.
+        """
         wanted = {checked_digest(digest) for digest in digests}
         if not self._parts.read_only:
             with told(self.directory):
@@ -242,7 +245,8 @@ class AssetCache:
         return self._listing.info()
 
     def close(self) -> None:
-        """Give up this object's leases and holds; it can still be used, and takes new ones."""
+        """Give up this object's leases and holds, and the connections of stores that it made itself; it can still be
+        used, and takes new ones."""
         self._parts.close()
 
     def __enter__(self) -> AssetCache:

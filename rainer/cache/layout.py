@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -31,8 +32,9 @@ class Layout:
     Private by default (0700); a shared one is for the folder's group (02775, 0664, the umask notwithstanding).
     """
 
-    def __init__(self, root: Path, *, shared: bool) -> None:
+    def __init__(self, root: Path, *, shared: bool, read_only: bool = False) -> None:
         self.root: Final = root
+        self._read_only = read_only
         self.shared: Final = shared
         self.blobs, self.refs, self.tmp, self.leases, self.locks = (f"{root}/{part}" for part in _PARTS)
         self.gate: Final = f"{root}/gc.lock"
@@ -49,6 +51,7 @@ class Layout:
 
     def make_folder(self, path: str) -> bool:
         """Make one folder of the cache; false if it was there."""
+        self.may_write(path)
         try:
             os.mkdir(path, self.folder_mode)  # noqa: PTH102 - on the way of every file, where a Path costs more
         except FileExistsError:
@@ -59,6 +62,7 @@ class Layout:
 
     def open(self, path: str, flags: int) -> int:
         """Open a file of the cache, made with the cache's permissions (and folders) if it is not there."""
+        self.may_write(path)
         try:
             number = forks.open_file(path, flags, self.file_mode)
         except FileNotFoundError:
@@ -71,6 +75,11 @@ class Layout:
                 if os.fstat(number).st_mode & 0o777 != self.file_mode:
                     os.fchmod(number, self.file_mode)
         return number
+
+    def may_write(self, path: str) -> None:
+        """Raises OSError in a read-only cache."""
+        if self._read_only:
+            raise OSError(errno.EROFS, "the cache was opened read-only", path)
 
     def blob_folder(self, sha256: str) -> str:
         return f"{self.blobs}/{sha256[:2]}/{sha256}"
@@ -126,7 +135,9 @@ class Layout:
             return
 
     def locks_work(self) -> bool:
-        """Whether flock keeps anybody out on this file system."""
+        """Whether flock keeps anybody out on this file system; where nothing may be written to try, it is believed."""
+        if self._read_only:
+            return True
         probe = self.temporary("probe")
         try:
             forks.close_file(self.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL))

@@ -181,6 +181,7 @@ class Listing:
 
     def delete(self, what: str) -> int:
         """Remove a URL, a tree of them or a path in the cache with their files; how many files went."""
+        self._parts.layout.may_write(what)
         refs = list(self._parts.refs.all())
         digest = self.digest_at(what)
         chosen = [ref for ref in refs if (ref.sha256 == digest if digest else is_below(ref.uri, what))]

@@ -33,7 +33,8 @@ class Parts:
         self.read_only: Final = read_only
         self.offline: Final = offline
         self._stores = stores
-        self.layout: Final = Layout(root, shared=shared)
+        self._has_own_stores = stores is None
+        self.layout: Final = Layout(root, shared=shared, read_only=read_only)
         self.gate: Final = Gate(self.layout)
         self.leases: Final = Leases(self.layout, self.gate)
         self.pins: Final = Pins(self.layout, self.gate)
@@ -82,3 +83,5 @@ class Parts:
     def close(self) -> None:
         self.leases.close()
         self.warm.files.clear()
+        if self._has_own_stores and self._stores is not None:
+            self._stores.close()

@@ -15,7 +15,7 @@ from rainer.cache.failures import not_cached, not_fetched, told
 from rainer.cache.names import name_of_uri, safe_name
 from rainer.cache.parts import Parts
 from rainer.cache.refs import Ref, digest_of_uri
-from rainer.errors import CredentialsError, MissingExtra, RainerError, StoreUnavailable, UnavailableError
+from rainer.errors import CredentialsError, DeniedError, MissingExtra, RainerError, StoreUnavailable, UnavailableError
 from rainer.store.store import Progress, Store
 
 log = logging.getLogger("rainer.cache")
@@ -112,6 +112,12 @@ class Unpinned:
             if store is not None:
                 self._away[store.url] = time.monotonic() + AWAY_S
             return self._serve(wish, not_fetched(wish.uri, self._looked_at(wish), e), e)
+
+        except DeniedError as e:  # the folder cannot be written, or the store refuses what it gave before
+            here = self._here(wish)
+            if here is None:
+                raise
+            return self._stale(wish, here, e.message)
 
     def _revalidate(self, wish: _Wish, store: Store, announce: Callable[[str], None]) -> Cached:
         parts, uri = self._parts, wish.uri

@@ -96,6 +96,30 @@ def test_a_directory_that_cannot_be_written_serves_hits(
     assert miss["hint"]
 
 
+def test_a_group_shares_a_cache(server: ObjectServer, open_to_all: Path) -> None:
+    user, root = _user(), open_to_all / "shared"
+    root.mkdir()
+    os.chown(root, -1, user)
+    root.chmod(0o2775)
+    url, options = server.url("data.bin"), {"root": root, "user": user, "shared": True}
+    with AssetCache(root, shared=True) as cache:
+        mine = cache.get(url, sha256=SHA)
+        used_before(mine, 1000)
+        assert finish(start("get", **options, url=url, sha256=SHA)) == [{"path": str(mine)}]
+        assert time.time() - mine.parent.stat().st_mtime < 500  # somebody else's use is a use
+        (theirs,) = finish(start("get", **options, url=server.url("other.bin"), sha256=digest(b"other")))
+        (second,) = finish(start("get", **options, url=server.put("b.csv", DATA), sha256=SHA))
+        assert Path(second["path"]).parent == mine.parent
+        assert server.gets("data.bin") == 1
+        assert server.gets("b.csv") == 0
+        assert cache.get(server.url("other.bin"), sha256=digest(b"other")) == Path(theirs["path"])
+        assert {path.stat().st_gid for path in root.rglob("*")} == {user}
+        for path in (mine, Path(theirs["path"])):
+            used_before(path, 1000)
+        cache.close()
+        assert cache.gc(0).removed == 2
+
+
 def test_an_unwritable_tmp_is_said_and_nothing_is_lost(server: ObjectServer, open_to_all: Path) -> None:
     user, root = _user(), open_to_all / "c"
     root.mkdir()

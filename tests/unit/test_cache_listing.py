@@ -169,3 +169,26 @@ def test_the_kernel_or_we_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("os.copy_file_range", half, raising=False)
     assert materialize(tmp_path / "source", tmp_path / "target") == "copy"
     assert (tmp_path / "target").read_bytes() == data
+
+
+def test_a_read_only_cache_writes_nothing_whatever_is_asked(store: OwnStore, tmp_path: Path) -> None:
+    with cache_of(store, tmp_path, timeout_s=0) as cache:
+        path = cache(store.set("x", b"x"))
+    before = {found: found.stat().st_mtime_ns for found in [tmp_path, *tmp_path.rglob("*")]}
+    with cache_of(store, tmp_path, read_only=True, timeout_s=0) as reader, reader.hold([digest(b"x")]):
+        assert reader(store.uri("x")) == path
+        assert reader.get_unpinned(store.uri("x")).is_stale
+        assert reader.peek(digest(b"x"), name="other") == path
+        reader.pin("a", [digest(b"x")])
+        assert not reader.unpin("a")
+        assert [entry.path for entry in reader.entries()] == [path]
+        assert reader.gc(0).removed == 0
+        assert reader.info().is_read_only
+        for call in (reader.invalidate_all, lambda: reader.delete(path)):
+            with pytest.raises(DeniedError, match="cannot be written"):
+                call()
+    assert {found: found.stat().st_mtime_ns for found in [tmp_path, *tmp_path.rglob("*")]} == before
+    with cache_of(store, tmp_path / "nowhere", read_only=True) as reader:
+        assert list(reader.entries()) == []
+        assert reader.peek(digest(b"x")) is None
+    assert not (tmp_path / "nowhere").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -197,3 +198,20 @@ def test_the_place_of_a_url_is_told_without_asking(store: OwnStore, uri: str, tm
         path = cache(uri)
         assert cache.path_of(uri) == path
         assert len(store.opened) == 1
+
+
+def test_a_folder_that_cannot_be_written_serves_what_it_has(
+    store: OwnStore, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with cache_of(store, tmp_path, timeout_s=10) as cache:
+        path = cache(uri)
+        aged(cache, uri, 11)
+
+    def refuse(path: str, flags: int, mode: int = 0o600) -> int:
+        raise PermissionError(errno.EACCES, "no", path)
+
+    monkeypatch.setattr("rainer.cache.forks.open_file", refuse)
+    with cache_of(store, tmp_path, timeout_s=10) as cache:
+        found = cache.get_unpinned(uri)
+        assert (found.path, found.is_stale) == (path, True)
+        assert "cannot be written" in caplog.text
