@@ -40,6 +40,8 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "commit-value": "commit_value",
     },
     "Files": {
+        "asset": "asset",
+        "cache": "cache",
         "store": "store",
     },
     "Administer": {

@@ -1,0 +1,134 @@
+"""What the commands on assets and the cache work with: flags, the opened assets, publisher and cache, told warnings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rainer.cli.invocation import Invocation
+from rainer.cli.options import author_flag, settings_flags
+
+if TYPE_CHECKING:
+    from rainer.assets import Assets
+    from rainer.assets.publishing import AssetPublisher
+    from rainer.cache import AssetCache
+    from rainer.cli.terminal import Output
+    from rainer.store.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_manifest_flags = settings_flags("url", "manifest")
+_store_flags = settings_flags("store", "store_credentials", "store_timeout_s")
+_cache_flags = settings_flags("cache_dir", "offline", "cache_read_only")
+_rare_cache_flags = settings_flags(
+    "cache_bytes_max", "cache_timeout_s", "cache_immutable", "cache_shared", hidden=True
+)  # fmt: skip
+
+lock_option = click.option(
+    "--lock", metavar="FILE", type=click.Path(path_type=Path), help="Read this lock or manifest file, not the server."
+)  # fmt: skip
+
+
+def read_flags(command: F) -> F:
+    """The options of a command that reads assets, from the server or a lock file."""
+    return lock_option(_manifest_flags(_store_flags(_cache_flags(_rare_cache_flags(command)))))
+
+
+def publish_flags(command: F) -> F:
+    """The options of a command that publishes."""
+    return author_flag(_manifest_flags(_store_flags(_cache_flags(_rare_cache_flags(command)))))
+
+
+def store_flags(command: F) -> F:
+    """The options of a command on a manifest and a store, without the cache."""
+    return _manifest_flags(_store_flags(command))
+
+
+def cache_flags(command: F) -> F:
+    """The options of a command on the cache itself."""
+    return settings_flags("cache_dir", "cache_bytes_max", "cache_read_only", "cache_shared")(command)
+
+
+def fetching_cache_flags(command: F) -> F:
+    """The same, of a command that may ask stores."""
+    chosen = settings_flags("cache_timeout_s", "cache_immutable", "offline")
+    return cache_flags(chosen(settings_flags("store_credentials", "store_timeout_s")(command)))
+
+
+class _Told(logging.Handler):
+    """Says what the library warns of to whoever runs the command, once."""
+
+    def __init__(self, talk: Output) -> None:
+        super().__init__(logging.WARNING)
+        self._talk = talk
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._said:
+            self._said.add(text)
+            self._talk.line(("warning: ", "warning"), text)
+
+
+@contextmanager
+def told_aloud(run: Invocation) -> Iterator[None]:
+    """Have overrides, stale files and whatever else the library logs as a warning appear on stderr."""
+    logger, handler = logging.getLogger("rainer"), _Told(run.talk)
+    logger.addHandler(handler)
+    propagates, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.propagate = propagates
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def opened_cache(run: Invocation) -> Iterator[AssetCache]:
+    """The cache that is set, with the stores that it asks."""
+    from rainer.assets import configured
+
+    with told_aloud(run), configured.cache(run.settings) as cache:
+        try:
+            yield cache
+        finally:
+            cache.stores.close()
+
+
+@contextmanager
+def opened_assets(run: Invocation, lock: Path | None = None) -> Iterator[tuple[Assets, AssetCache]]:
+    """The assets of the manifest that is set, or of a lock file, and the cache that they are fetched into."""
+    from rainer.assets import configured
+
+    with (
+        opened_cache(run) as cache,
+        configured.assets(run.settings, lock or run.client, cache_used=cache) as assets,
+    ):
+        yield assets, cache
+
+
+@contextmanager
+def opened_store(run: Invocation) -> Iterator[Store]:
+    """The store of the assets."""
+    from rainer.assets import configured
+
+    with told_aloud(run), closing(configured.store(run.settings)) as store:
+        yield store
+
+
+@contextmanager
+def opened_publisher(run: Invocation) -> Iterator[tuple[AssetPublisher, AssetCache]]:
+    """What publishes into the manifest that is set; what it publishes enters the cache, if that may be written."""
+    from rainer.assets.publishing import AssetPublisher
+
+    author = run.author  # whoever has no name hears of it before anything is opened
+    with ExitStack() as stack:
+        cache = stack.enter_context(opened_cache(run))
+        store = stack.enter_context(opened_store(run))
+        kept = None if run.settings.cache_read_only else cache
+        yield AssetPublisher(run.client, run.settings.manifest, store, kept, author=author), cache

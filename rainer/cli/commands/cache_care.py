@@ -1,0 +1,150 @@
+"""`rainer cache rm`, `verify` and `gc`: what goes, and what is damaged."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rainer.cli import records
+from rainer.cli.asset_lines import count_words, print_rows, size_words
+from rainer.cli.asset_places import cache_flags, opened_cache
+from rainer.cli.exit_codes import NothingDone
+from rainer.cli.invocation import Invocation
+from rainer.cli.options import ReadType, json_option
+from rainer.cli.progress import byte_bar
+from rainer.errors import CorruptError, DeniedError, InvalidError, NotFoundError
+from rainer.model.setting_values import parse_bytes
+
+if TYPE_CHECKING:
+    from rainer.cache import AssetCache
+    from rainer.cache.listing import CacheEntry
+
+
+def _read_bytes(text: str) -> int:
+    try:
+        return 0 if text.strip() == "0" else parse_bytes(text)
+    except ValueError as e:
+        raise InvalidError(str(e)) from None
+
+
+@click.command("rm")
+@click.argument("what", metavar="[URI|PATH]...", nargs=-1)
+@click.option("--under", metavar="PREFIX", help="All URLs below this one, such as s3://bucket/folder.")
+@click.option("--all", "everything", is_flag=True, help="Every file.")
+@json_option
+@cache_flags
+@click.pass_obj
+def remove(run: Invocation, what: tuple[str, ...], under: str | None, everything: bool, as_json: bool) -> None:
+    """Remove files from the cache, by URL or by their path in it. They are fetched again when they are wanted.
+
+    What a process holds, or a label pins, stays; if nothing went, that is exit code 1.
+    """
+    if sum((bool(what), under is not None, everything)) != 1:
+        raise click.UsageError("one of URI or PATH, --under PREFIX and --all is wanted")
+    with opened_cache(run) as cache:
+        if run.settings.cache_read_only:
+            raise DeniedError(f"the cache {cache.directory} is only read", hint="leave --cache-read-only away")
+        entries = list(cache.entries())
+        if everything:
+            names = list(dict.fromkeys(str(entry.path) for entry in entries))
+        else:
+            names = [_known(word, entries, under=False) for word in what]
+            names += [] if under is None else [_known(under, entries, under=True)]
+        chosen = {digest for name in names for digest in _digests(cache, entries, name)}
+        removed = sum(cache.delete(name) for name in names)
+    if as_json:
+        records.print_record(run.out, {"removed": removed, "kept": len(chosen) - removed})
+    else:
+        kept = f", kept {len(chosen) - removed:,} that are held or have another URL" if removed < len(chosen) else ""
+        run.out.line(f"removed {count_words(removed, 'file')}{kept}")
+    if not removed:
+        raise NothingDone(
+            "nothing was removed", hint="end what uses it, or look at `rainer cache ls -l`" if chosen else None
+        )
+
+
+def _known(word: str, entries: list[CacheEntry], *, under: bool) -> str:
+    """The word, if the cache has something of it."""
+    if under:
+        base = word.rstrip("/")
+        found = any(e.uri is not None and (e.uri == base or e.uri.startswith(base + "/")) for e in entries)
+        if found:
+            return base
+    elif "://" in word:
+        if any(entry.uri == word for entry in entries):
+            return word
+    else:
+        place = str(Path(word).absolute())
+        if any(str(entry.path) == place for entry in entries):
+            return place
+    hint = "`rainer cache ls` lists what there is"
+    raise NotFoundError(f"the cache has nothing {'under ' if under else 'of '}{word}", hint=hint)
+
+
+def _digests(cache: AssetCache, entries: list[CacheEntry], name: str) -> set[str]:
+    return {
+        entry.sha256
+        for entry in entries
+        if str(entry.path) == name or entry.uri == name or (entry.uri or "").startswith(name + "/")
+    }
+
+
+@click.command("verify")
+@click.option("--keep", is_flag=True, help="Only name damaged files, and leave them.")
+@json_option
+@cache_flags
+@click.pass_obj
+def verify(run: Invocation, keep: bool, as_json: bool) -> None:
+    """Hash every file of the cache, and remove those that are damaged: they are fetched again when they are wanted.
+
+    Prints each damaged file with the SHA-256 that it should have and the one that it has; then the exit code is 9.
+    """
+    with opened_cache(run) as cache:
+        keep = keep or run.settings.cache_read_only
+        total = cache.info().size_bytes if run.talk.terminal else None
+        with byte_bar(run.talk, "Verifying", total) as progress:
+            damaged = cache.verify(progress, keep=keep)
+        files = cache.info().files
+    if as_json:
+        records.print_list(run.out, (asdict(one) | {"path": str(one.path)} for one in damaged))
+    else:
+        print_rows(
+            run.out, [[(str(one.path), "key"), (one.sha256, "quiet"), (one.found_sha256, "removed")] for one in damaged]
+        )  # fmt: skip
+    if not damaged:
+        run.talk.line((f"whole: {count_words(files, 'file')}, every digest as it must be", "good"))
+        return
+    run.out.stream.flush()
+    are = "file is" if len(damaged) == 1 else "files are"
+    raise CorruptError(
+        f"{len(damaged):,} {are} damaged, and {'left where they are' if keep else 'removed'}",
+        hint="`rainer cache verify` without --keep removes them" if keep
+        else "what is wanted is fetched again; if it happens again, look at the disk",
+    )  # fmt: skip
+
+
+@click.command("gc")
+@click.option("--size-max", type=ReadType("bytes", _read_bytes), help="What may stay, such as 10GiB.  [the setting]")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@json_option
+@cache_flags
+@click.pass_obj
+def gc(run: Invocation, size_max: int | None, dry_run: bool, as_json: bool) -> None:
+    """Bring the cache down to its limit, or to --size-max, and remove what dead processes left behind.
+
+    What was used least recently goes first; never what is held, pinned, or was used within the last minute.
+    """
+    with opened_cache(run) as cache:
+        done = cache.gc(size_max, dry_run=dry_run)
+    is_dry = dry_run or run.settings.cache_read_only
+    if as_json:
+        records.print_record(run.out, asdict(done) | {"dry_run": is_dry})
+        return
+    verb = "would remove" if is_dry else "removed"
+    run.out.line(
+        f"{verb} {count_words(done.removed, 'file')} ({size_words(done.freed_bytes)}) and {done.temporary:,} temporary;"
+        f" {size_words(done.kept_bytes)} stay"
+    )
