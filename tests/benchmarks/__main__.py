@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import caching, fan_out, listing, load, machine, mirrors, resolving, throughput
+from tests.benchmarks import caching, fan_out, fetching, listing, load, machine, mirrors, resolving, throughput
 from tests.benchmarks.load import Pace, WrongMeasure
 from tests.benchmarks.peers import EtcdPeer
 from tests.benchmarks.report import Results, table
@@ -20,10 +20,11 @@ from tests.services.machine import new_folder, unprivileged_user
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
 from tests.services.process_service import ServiceError
+from tests.services.seaweedfs import SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 _FULL = Pace(rounds=5, seconds=3, warm_up_s=1, heads=100_000)
-_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50)
+_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.1)
 
 
 class Stage(NamedTuple):
@@ -72,6 +73,7 @@ _STAGES = (
         "ZooKeeper mirrors: beside kazoo's", mirrors.tree_cache, (ZooKeeper.available,), ("mirrors/treecache",)
     ),
     Stage("cache hits", caching.hits, (caching.missing_peers,), caching.HIT_ROWS),
+    Stage("fetch from S3", fetching.fetching, (SeaweedFS.available, fetching.missing_s5cmd), fetching.ROWS),
     Stage("resolve assets", resolving.resolving, (), resolving.ROWS),
     Stage("cache eviction", caching.eviction, (), caching.EVICTION_ROWS),
     Stage("HTTP mirrors on one server", fan_out.on_one_server, (), ("mirrors/http/spread",)),

@@ -40,13 +40,15 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much a run does: rounds, seconds of each measure and of the warm-up before it, heads, HTTP mirrors."""
+    """How much a run does: rounds, seconds of each measure and of the warm-up before it, heads, HTTP mirrors, and
+    which share of the objects is fetched."""
 
     rounds: int
     seconds: int
     warm_up_s: int
     heads: int
     http_mirrors: int = 1_000
+    objects_share: float = 1.0
 
     def without_target(self) -> Pace:
         """The pace for figures that are only told, so that the whole run stays below five minutes."""

@@ -95,6 +95,7 @@ def _all_rows() -> dict[str, Row]:
         "cache/hit/huggingface": Row("cached file, 10 KiB, warm", "µs", "huggingface_hub"),
         "cache/hit/fsspec": Row("cached file, 10 KiB, warm", "µs", "fsspec filecache"),
         "cache/evict": Row("evicting a tenth of a cache", "s", below=3),
+        **_fetches(),
         "assets/resolve": Row("resolving an asset, known", "µs", below=2),
         "assets/resolve/dict": Row("resolving an asset, known", "µs", "plain dict"),
         "assets/resolve/first": Row("resolving an asset, first", "ms"),
@@ -103,6 +104,20 @@ def _all_rows() -> dict[str, Row]:
         "groups/sqlite": Row("commits a group, SQLite", ""),
         "groups/mariadb": Row("commits a group, MariaDB", ""),
     }
+
+
+def _fetches() -> dict[str, Row]:
+    """Cold fetches, and the memory that ours take."""
+    rows = {}
+    for name, title, least, more in (
+        ("small", "2,000 × 10 KiB", 1.0, 4.0),
+        ("middle", "200 × 1 MiB", 0.7, 2.5),
+        ("large", "4 × 256 MiB", 0.7, 1.3),
+    ):
+        rows[f"fetch/{name}/s5cmd"] = Row(f"fetching {title}, cold", "MiB/s", "s5cmd", at_least=least)
+        rows[f"fetch/{name}/boto3"] = Row(f"fetching {title}, cold", "MiB/s", "boto3's TransferManager", at_least=more)
+        rows[f"fetch/{name}/memory"] = Row(f"memory while it fetches {title}", "MiB", below=60)
+    return rows
 
 
 def _unknown_lists(name: str, title: str) -> dict[str, Row]:
