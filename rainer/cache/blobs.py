@@ -28,6 +28,14 @@ class Found(NamedTuple):
     size: int
 
 
+class Contents(NamedTuple):
+    """A blob's folder, its files, and the bytes of one of them: they are links of each other or, rarely, copies."""
+
+    folder: str
+    paths: list[str]
+    size: int
+
+
 class Swept(Exception):
     """Somebody took the temporary file away, which can only be where locks do nothing: begin again."""
 
@@ -154,23 +162,19 @@ class Blobs:
             # Before the file is there: what is counted and never came costs a scan, the contrary the limit.
             self._gate.count(gate, b"+%d\n" % size)
 
-    def size_of(self, sha256: str) -> int:
-        """The bytes that a blob takes: of one file, for its names are links or, rarely, copies."""
-        sizes = [
-            found.size for e in self._layout.entries(self._layout.blob_folder(sha256)) if (found := _sized(e.path))
-        ]
-        return max(sizes, default=0)
+    def contents(self, sha256: str) -> Contents:
+        """What a blob consists of."""
+        folder = self._layout.blob_folder(sha256)
+        files = [found for entry in self._layout.entries(folder) if (found := _sized(entry.path)) is not None]
+        return Contents(folder, [file.path for file in files], max((file.size for file in files), default=0))
 
-    def remove(self, sha256: str) -> int:
-        """Remove a blob with all its names; its bytes. To be called with the gate held alone."""
-        folder, size = self._layout.blob_folder(sha256), 0
-        for entry in self._layout.entries(folder):
+    def discard(self, contents: Contents) -> None:
+        """Remove a blob with all its names. To be called with the gate held alone."""
+        for path in contents.paths:
             with contextlib.suppress(FileNotFoundError):
-                size = max(size, entry.stat(follow_symlinks=False).st_size)
-                os.unlink(entry.path)  # noqa: PTH108
+                os.unlink(path)  # noqa: PTH108
         with contextlib.suppress(OSError):
-            os.rmdir(folder)  # noqa: PTH106
-        return size
+            os.rmdir(contents.folder)  # noqa: PTH106
 
 
 def _sized(path: str) -> Found | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from rainer.cache.blobs import Blobs
+from rainer.cache.blobs import Blobs, Contents
 from rainer.cache.claims import Claims
 from rainer.cache.gate import Gate, Usage
 from rainer.cache.layout import Layout
@@ -17,6 +18,8 @@ YOUNG_S: Final = 60.0
 AHEAD_S: Final = 60.0
 """What was used later than this from now was used under a clock that has been set back: nobody knows when."""
 _BATCH: Final = 100
+_THREADS: Final = 4
+_FEW: Final = 12
 _WRONG_BY: Final = 0.01
 _WRONG_FILES: Final = 16
 
@@ -76,7 +79,7 @@ class Eviction:
             wrong = abs(counted.files - len(used))
             if wrong <= _WRONG_FILES or wrong <= _WRONG_BY * len(used):
                 return counted
-        usage = Usage(len(used), sum(self._blobs.size_of(one.sha256) for one in used))
+        usage = Usage(len(used), sum(self._blobs.contents(one.sha256).size for one in used))
         if not self._dry_run:
             with self._gate.exclusive() as gate:
                 if gate.number is not None:
@@ -89,11 +92,31 @@ class Eviction:
                 return
             with self._gate.exclusive() as gate:
                 self.claims.refresh(sweep=not self._dry_run)
+                chosen = []
                 for one in used[start : start + _BATCH]:
                     if self._freed >= surplus:
                         break
                     if self._may_go(one, now, aside):
-                        self._remove_one(one.sha256, gate.number)
+                        chosen.append(self._blobs.contents(one.sha256))
+                        self._removed += 1
+                        self._freed += chosen[-1].size
+                if not self._dry_run:
+                    self._discard(chosen)
+                    self._gate.count(gate.number, b"".join(b"-%d\n" % contents.size for contents in chosen))
+
+    def _discard(self, chosen: list[Contents]) -> None:
+        """Remove some blobs, by several threads: most of the time goes into waiting for the file system's journal."""
+        if len(chosen) < _FEW:
+            self._discard_some(chosen)
+            return
+        shares = [chosen[n::_THREADS] for n in range(_THREADS)]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="rainer-cache-evict") as pool:
+            for done in [pool.submit(self._discard_some, share) for share in shares]:
+                done.result()
+
+    def _discard_some(self, chosen: list[Contents]) -> None:
+        for contents in chosen:
+            self._blobs.discard(contents)
 
     def _may_go(self, one: Used, now: float, aside: list[Used] | None) -> bool:
         if one.is_known and now - one.used_at < YOUNG_S:
@@ -110,12 +133,3 @@ class Eviction:
             return os.stat(self._layout.blob_folder(one.sha256)).st_mtime != one.used_at  # noqa: PTH116
         except FileNotFoundError:
             return True
-
-    def _remove_one(self, sha256: str, number: int | None) -> None:
-        if self._dry_run:
-            size = self._blobs.size_of(sha256)
-        else:
-            size = self._blobs.remove(sha256)
-            self._gate.count(number, b"-%d\n" % size)
-        self._removed += 1
-        self._freed += size

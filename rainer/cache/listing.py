@@ -117,7 +117,7 @@ class Listing:
     def info(self) -> CacheInfo:
         """The cache in figures, by looking at each file."""
         parts = self._parts
-        sizes = {folder.name: parts.blobs.size_of(folder.name) for folder in parts.layout.blob_folders()}
+        sizes = {folder.name: parts.blobs.contents(folder.name).size for folder in parts.layout.blob_folders()}
         temporary, temporary_bytes = 0, 0
         for entry in parts.layout.entries(parts.layout.tmp):
             with contextlib.suppress(FileNotFoundError):
@@ -198,8 +198,9 @@ class Listing:
             claims.refresh()
             if claims.is_held(sha256) or not os.path.isdir(parts.layout.blob_folder(sha256)):  # noqa: PTH112
                 return False
-            size = parts.blobs.remove(sha256)
-            parts.gate.count(gate.number, b"-%d\n" % size)
+            contents = parts.blobs.contents(sha256)
+            parts.blobs.discard(contents)
+            parts.gate.count(gate.number, b"-%d\n" % contents.size)
         return True
 
     def digest_at(self, path: str) -> str | None:

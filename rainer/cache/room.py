@@ -74,7 +74,7 @@ class Room:
             return
         eviction.claims.refresh(sweep=False)
         self._tried_at = time.monotonic()
-        self._kept = sum(map(self._blobs.size_of, eviction.claims.held()))
+        self._kept = sum(self._blobs.contents(digest).size for digest in eviction.claims.held())
         if self._kept + size > self.size_bytes_max:
             raise self._no_space(size, f"and {self._kept} of them are held or pinned")
 

@@ -69,6 +69,15 @@ def test_also_a_file_whose_size_nobody_told_finds_room(store: OwnStore, tmp_path
         assert there(paths)
 
 
+def test_many_go_at_a_time(store: OwnStore, tmp_path: Path) -> None:
+    cache, paths = filled(store, tmp_path, 130)
+    with cache, cache.hold([digest(data(7))]):
+        report = cache.gc(10 * SIZE)
+        assert (report.removed, report.freed_bytes) == (120, 120 * SIZE)
+        assert there(paths) == [7, *range(121, 130)]
+        assert cache._parts.gate.usage() == (10, 10 * SIZE)
+
+
 def test_what_is_held_pinned_or_young_stays(store: OwnStore, tmp_path: Path) -> None:
     cache, paths = filled(store, tmp_path, 10)
     with cache, cache_of(store, tmp_path) as other:
