@@ -77,11 +77,13 @@ class _Collection:
         self._foreign = foreign
         self._as_json = as_json
         self._objects: list[dict[str, Any]] = []
+        self._removes = False
 
     def run(self, *, dry_run: bool, quiet: bool = False) -> Collected:
         from rainer.assets.collecting import collect
 
         self._objects.clear()
+        self._removes = not dry_run
         with ExitStack() as stack:
             store: Store = stack.enter_context(opened_store(self._run))
             return collect(
@@ -101,6 +103,8 @@ class _Collection:
         if self._as_json:
             self._objects.append(asdict(one))
             return
+        if self._removes and not (one.is_known or self._foreign):
+            return  # it stays
         foreign = "" if one.is_known else "foreign"
         if self._run.out.terminal:
             age = "" if one.age_s is None else f"{span_words(one.age_s)} old"

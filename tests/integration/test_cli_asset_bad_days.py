@@ -1,0 +1,88 @@
+"""`rainer asset` on bad days: no server, no network, no credentials, wrong bytes. It says what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import CommandLine, clean_environment
+from tests.integration.test_cli_asset import TOP, file
+from tests.integration.test_cli_asset import rainer as rainer
+from tests.integration.test_cli_asset import top as top
+from tests.integration.test_cli_asset_sets import AWAY, add
+from tests.services.rainer import RainerServer
+
+
+def test_offline_and_without_a_server(rainer: CommandLine, top: str) -> None:
+    add(rainer, f"{top}/a.csv", b"1")
+    rainer.ok("cache", "rm", "--all")
+    missing = rainer("asset", "path", f"{top}/a.csv", "--offline", "--json")
+    assert missing.code == 2, "`asset path` prints a path and nothing else"
+    missing = rainer("asset", "path", f"{top}/a.csv", "--offline")
+    assert missing.code == 7
+    assert f"{top}/a.1.0.0.csv is not in the cache ({rainer.folder}/cache/blobs/" in missing.err
+    assert "hint:  fetch it where there is network: `rainer asset prefetch " in missing.err
+    rainer.ok("asset", "prefetch", "cache/missing_assets.yaml")
+    rainer.ok("asset", "path", f"{top}/a.csv", "--offline")
+    away = rainer("--url", AWAY, "asset", "path", f"{top}/a.csv")
+    assert (away.code, away.out) == (7, b"")
+    assert "hint:  is the server running, and the URL right?" in away.err
+
+
+def test_a_server_that_went_away_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAINER_CACHE_DIR", str(tmp_path / "cache"))
+    with RainerServer() as server:
+        rainer = CommandLine(monkeypatch, tmp_path, f"{server.url}/diary")
+        add(rainer, "/a.csv", b"1")
+        rainer.ok("asset", "path", "/a.csv")
+    gone = rainer.ok("asset", "cat", "/a.csv")
+    assert gone.out == b"1"
+    assert gone.err.startswith("warning: manifest prod of http://")
+    assert "is as it was last seen" in gone.err
+
+
+def test_wrong_bytes_never_reach_anybody(rainer: CommandLine, top: str) -> None:
+    store = rainer.folder / "bucket"
+    store.mkdir()
+    rainer.monkeypatch.setenv("RAINER_STORE", store.as_uri())
+    add(rainer, f"{top}/a.csv", b"right")
+    rainer.ok("cache", "rm", "--all")
+    kept = store / f"{top[1:]}/a.1.0.0.csv"
+    kept.chmod(0o644)
+    kept.write_bytes(b"wrong")
+    for command in ("path", "cat"):
+        result = rainer("asset", command, f"{top}/a.csv")
+        assert (result.code, result.out) == (9, b"")
+        assert "error: " in result.err
+        assert "SHA-256" in result.err
+    assert rainer.ok("cache", "ls").text == ""
+
+
+def test_missing_credentials_say_what_to_set(rainer: CommandLine, top: str) -> None:
+    pytest.importorskip("boto3", reason="the S3 store needs it")
+    rainer.monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY"):
+        rainer.monkeypatch.delenv(name, raising=False)
+    result = rainer("asset", "add", f"{top}/a", file(rainer, b"1"), "--store", "s3://a-bucket")
+    assert (result.code, result.out) == (6, b""), result
+    assert "hint:  set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in result.err
+    assert rainer("asset", "ls").code == 4, "nothing was committed"
+
+
+def test_the_bare_installation_has_the_commands() -> None:
+    program = (
+        "import sys, rainer.cli.main as m, click\n"
+        "for name in ('asset', 'cache'):\n"
+        "    group = m.cli.get_command(click.Context(m.cli), name)\n"
+        "    assert group.commands\n"
+        "heavy = {'sqlalchemy', 'starlette', 'boto3', 'yaml', 'rich', 'requests', 'rainer.assets', 'rainer.cache'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=TOP,
+        env=clean_environment(TOP) | {"PYTHONPATH": str(TOP), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
