@@ -126,6 +126,13 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("zookeeper_user", "server", TEXT, None, "User for ZooKeeper's digest authentication"),
     Setting("zookeeper_password", "server", TEXT, None, "That user's password", secret=True),
     Setting(
+        "zookeeper_sasl",
+        "server",
+        TEXT,
+        None,
+        "Authenticate that user by SASL instead: digest-md5 or gssapi (Kerberos)",
+    ),
+    Setting(
         "zookeeper_acl", "server", TEXT, None, "ACLs of what is created, as SCHEME:ID:PERMISSIONS with spaces between"
     ),
     Setting("zookeeper_tls", "server", SWITCH, False, "Speak TLS with ZooKeeper"),
@@ -188,6 +195,7 @@ class Settings:
     zookeeper_path: str
     zookeeper_user: str | None
     zookeeper_password: str | None
+    zookeeper_sasl: str | None
     zookeeper_acl: str | None
     zookeeper_tls: bool
     zookeeper_ca: Path | None
