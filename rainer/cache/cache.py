@@ -79,6 +79,11 @@ class AssetCache:
         """The stores that it asks."""
         return self._parts.stores
 
+    @property
+    def size_bytes_max(self) -> int:
+        """What all files together may have."""
+        return self._parts.room.size_bytes_max
+
     # Files
 
     def __call__(self, what: str | os.PathLike[str], *, force_check: bool = False) -> Path:

@@ -95,11 +95,7 @@ class Leases:
         """Whether somebody removed the file, with the whole cache most likely, so that nobody sees what it says."""
         if self._file is None:
             return False
-        try:
-            found = os.stat(self._file.path)  # noqa: PTH116 - on the way of every file
-            return found.st_ino != self._file.inode
-        except OSError:
-            return True
+        return not os.path.exists(self._file.path)  # noqa: PTH110 - on the way of every file
 
     def _record(self, text: str, lines: int) -> None:
         if not text:
@@ -141,7 +137,6 @@ class LeaseFile:
     def __init__(self, path: str, number: int) -> None:
         self.path: Final = path
         self.number: Final = number
-        self.inode: Final = os.fstat(number).st_ino
         self.end: Final = weakref.finalize(self, _end, path, number, os.getpid())
 
 

@@ -100,14 +100,17 @@ def herd(root: str, url: str, sha256: str, size: int, processes: int) -> None:
     """Many processes want one cold file at the same moment; tells the paths that they got."""
     ready, go = os.pipe()
     found, told = os.pipe()
+    pids = []
     for _ in range(processes):
-        if os.fork() == 0:
+        pids.append(os.fork())
+        if not pids[-1]:
             os.close(go)
             os.read(ready, 1)  # ends when the parent closes its side
             with AssetCache(root) as cache:
                 os.write(told, f"{cache.get(url, sha256=sha256, size=size)}\n".encode())
                 cache._parts.stores.close()
             os._exit(0)
+    tell(pids)
     os.close(go)
     os.close(told)
     with os.fdopen(found) as lines:

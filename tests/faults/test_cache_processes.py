@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rainer.cache import AssetCache
@@ -30,7 +31,9 @@ def server() -> Iterator[ObjectServer]:
 def test_fifty_processes_make_one_request_for_a_cold_file(server: ObjectServer, tmp_path: Path) -> None:
     server.hold(after=1000)
     herd = start("herd", root=tmp_path / "c", url=server.url("data.bin"), sha256=SHA, size=len(DATA), processes=50)
-    assert server.sent.wait(60)
+    pids = line(herd)
+    turn = str(tmp_path / "c" / "locks" / SHA[:3])
+    wait_until(lambda: all(_has_open(pid, turn) for pid in pids), 60, "all to have come")
     server.go_on.set()
     paths, codes = finish(herd, 100)
     assert codes == [0] * 50
@@ -39,6 +42,10 @@ def test_fifty_processes_make_one_request_for_a_cold_file(server: ObjectServer, 
     assert Path(paths[0]).read_bytes() == DATA
     assert server.gets("data.bin") == 1
     assert list((tmp_path / "c" / "tmp").iterdir()) == []
+
+
+def _has_open(pid: int, path: str) -> bool:
+    return any(file.path == path for file in psutil.Process(pid).open_files())
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])

@@ -11,7 +11,8 @@ import pytest
 
 from rainer.cache import AssetCache
 from rainer.cache import room as room_module
-from rainer.cache.gate import LINES_MAX
+from rainer.cache.eviction import Eviction, Used
+from rainer.cache.gate import LINES_MAX, Usage
 from rainer.errors import NoSpace
 from tests.caching import OwnStore, cache_of, digest, used_before
 
@@ -76,6 +77,22 @@ def test_many_go_at_a_time(store: OwnStore, tmp_path: Path) -> None:
         assert (report.removed, report.freed_bytes) == (120, 120 * SIZE)
         assert there(paths) == [7, *range(121, 130)]
         assert cache._parts.gate.usage() == (10, 10 * SIZE)
+
+
+def test_what_is_used_while_an_eviction_is_under_way_stays(
+    store: OwnStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, paths = filled(store, tmp_path, 5)
+    count = Eviction._usage
+
+    def use_one(self: Eviction, used: list[Used], recount: bool) -> Usage:
+        os.utime(paths[2].parent)
+        return count(self, used, recount)
+
+    monkeypatch.setattr(Eviction, "_usage", use_one)
+    with cache:
+        cache.gc(0)
+        assert there(paths) == [2]
 
 
 def test_what_is_held_pinned_or_young_stays(store: OwnStore, tmp_path: Path) -> None:
