@@ -40,7 +40,8 @@ def count_words(count: int, what: str) -> str:
 
 
 def print_rows(out: Output, rows: Iterable[Sequence[Cell]], right: Sequence[int] = ()) -> None:
-    """Rows of cells: aligned and coloured on a terminal (columns of `right` to the right), with tabs into a pipe."""
+    """Rows of cells: with tabs into a pipe; on a terminal aligned and coloured, columns of `right` to the right, and
+    those left out in which nothing stands."""
     if not out.terminal:
         for row in rows:
             out.line("\t".join(text for text, _ in row))
@@ -49,11 +50,14 @@ def print_rows(out: Output, rows: Iterable[Sequence[Cell]], right: Sequence[int]
 
     shown = [[(visible(text), style) for text, style in row] for row in rows]
     widths = [max(cell_len(text) for text, _ in column) for column in zip(*shown, strict=True)]
+    last = max((number for number, width in enumerate(widths) if width), default=0)
     for row in shown:
         pieces: list[Piece] = []
         for number, ((text, style), width) in enumerate(zip(row, widths, strict=True)):
+            if not width:
+                continue
             blanks = " " * (width - cell_len(text))
-            is_last = number == len(row) - 1
+            is_last = number == last
             if number in right:
                 pieces += [blanks, (text, style)]
             else:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -122,7 +122,7 @@ def opened_store(run: Invocation) -> Iterator[Store]:
 
 
 @contextmanager
-def opened_publisher(run: Invocation) -> Iterator[tuple[AssetPublisher, AssetCache]]:
+def opened_publisher(run: Invocation, *, short: bool = False) -> Iterator[tuple[AssetPublisher, AssetCache]]:
     """What publishes into the manifest that is set; what it publishes enters the cache, if that may be written."""
     from rainer.assets.publishing import AssetPublisher
 
@@ -130,5 +130,6 @@ def opened_publisher(run: Invocation) -> Iterator[tuple[AssetPublisher, AssetCac
     with ExitStack() as stack:
         cache = stack.enter_context(opened_cache(run))
         store = stack.enter_context(opened_store(run))
+        form: Literal["full", "short"] = "short" if short else "full"
         kept = None if run.settings.cache_read_only else cache
-        yield AssetPublisher(run.client, run.settings.manifest, store, kept, author=author), cache
+        yield AssetPublisher(run.client, run.settings.manifest, store, kept, author=author, form=form), cache

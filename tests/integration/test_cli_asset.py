@@ -252,3 +252,15 @@ def test_bars_and_colours_on_a_terminal(rainer: CommandLine, served: RainerServe
         assert shown.wait() == 0
         assert f"{top}/a  1.0.0  2.9 MiB  " in shown.text
         assert "\x1b[1m" in shown.raw
+
+
+def test_a_manifest_of_the_ancestor_stays_in_its_form_if_wanted(
+    rainer: CommandLine, served: RainerServer, top: str
+) -> None:
+    for name in ("a", "b"):
+        rainer.ok("asset", "add", f"{top}/{name}", file(rainer, name.encode()), "--short")
+    rainer.ok("asset", "update", f"{top}/a", "file", "--short")
+    client = Client(f"{served.url}/diary")
+    assert client.get(manifest(rainer)).payload == f'{{\n    "{top}/a": "1.1.0",\n    "{top}/b": "1.0.0"\n}}'.encode()
+    rainer.ok("asset", "update", f"{top}/a", "file")
+    assert b'"sha256"' in (client.get(manifest(rainer)).payload or b"")

@@ -29,6 +29,9 @@ _arguments = click.argument("words", metavar="PATH FILE", nargs=-1, required=Tru
 _under_option = click.option(
     "--under", metavar="PREFIX", help="Publish files and folders below this path: --under PREFIX FILE…"
 )
+_short_option = click.option(
+    "--short", is_flag=True, help="Let a manifest that is all in baiji's form, without digests, stay so."
+)
 _version_option = click.option("--version", metavar="X.Y.Z", help="Just this version.")
 
 
@@ -36,12 +39,14 @@ _version_option = click.option("--version", metavar="X.Y.Z", help="Just this ver
 @_arguments
 @_under_option
 @_version_option
+@_short_option
 @message_option
 @json_option
 @publish_flags
 @click.pass_obj
 def add(
-    run: Invocation, words: tuple[str, ...], under: str | None, version: str | None, message: str | None, as_json: bool
+    run: Invocation, words: tuple[str, ...], under: str | None, version: str | None, short: bool, message: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Publish FILE as the first version of PATH, 1.0.0 unless --version says otherwise.
 
@@ -52,7 +57,7 @@ def add(
     def publish(publisher: AssetPublisher, files: dict[str, Path], progress: Progress | None) -> list[Published]:
         return publisher.add_many(files, version, comment=message, progress=progress)
 
-    _run(run, words, under, publish, as_json=as_json)
+    _run(run, words, under, publish, as_json=as_json, short=short)
 
 
 @click.command("update", short_help="Publish next versions.")
@@ -65,13 +70,15 @@ def add(
 @click.option("--min-version", metavar="X.Y.Z", help="The next version, but at least this one.")
 @click.option("--add", "or_add", is_flag=True, help="Also publish first versions of what is new.")
 @click.option("--only-changed", is_flag=True, help="Leave out files whose bytes are published; none left: exit code 1.")
+@_short_option
 @message_option
 @json_option
 @publish_flags
 @click.pass_obj
 def update(
     run: Invocation, words: tuple[str, ...], under: str | None, bump: str | None, version: str | None,
-    min_version: str | None, or_add: bool, only_changed: bool, message: str | None, as_json: bool,
+    min_version: str | None, or_add: bool, only_changed: bool, short: bool, message: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Publish FILE as the next version of PATH.
 
@@ -88,7 +95,7 @@ def update(
         call = publisher.add_or_update_many if or_add else publisher.update_many
         return call(files, **chosen, comment=message, progress=progress)
 
-    _run(run, words, under, publish, as_json=as_json, may_stand=only_changed)
+    _run(run, words, under, publish, as_json=as_json, may_stand=only_changed, short=short)
 
 
 _Publish = Callable[["AssetPublisher", dict[str, Path], "Progress | None"], "list[Published]"]
@@ -96,10 +103,10 @@ _Publish = Callable[["AssetPublisher", dict[str, Path], "Progress | None"], "lis
 
 def _run(
     run: Invocation, words: tuple[str, ...], under: str | None, publish: _Publish, *, as_json: bool,
-    may_stand: bool = False,
+    may_stand: bool = False, short: bool = False,
 ) -> None:  # fmt: skip
     wanted = _wanted(words, under)
-    with opened_publisher(run) as (publisher, cache):
+    with opened_publisher(run, short=short) as (publisher, cache):
         files = {path: _local(file, cache) for path, file in wanted.items()}
         before = _revision(run) if may_stand else 0
         with _bar(run, files) as progress, near_matches(publisher):
