@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from rainer.errors import InvalidUri, missing_extra
 from rainer.store.http_connect import Origin, split_url
+from rainer.store.s3_environment import plain_environment
 from rainer.store.s3_signing import Keys, Signer
 
 if TYPE_CHECKING:
@@ -36,8 +38,9 @@ class Access:
         self.name = name
         self._bucket = bucket
         self._timeout_s = timeout_s
-        self._session = _session(name)
-        self._found: Any = None
+        plain = None if name.startswith("profile:") else plain_environment()
+        self._plain = plain if plain is not None and (plain.keys or self.is_anonymous) else None
+        self._found: Any = None if self._plain is None else self._plain.keys
         self._absent_until, self._absence = 0.0, ""
         self._client: Any = None
         # Botocore makes its parts on first use, and not for several threads at once.
@@ -165,6 +168,8 @@ class Access:
 
     def _configured_endpoint(self) -> str | None:
         """AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or what the profile says."""
+        if self._plain is not None:
+            return self._plain.endpoint_url
         from botocore.configprovider import ConfiguredEndpointProvider
 
         if self._variable("ignore_configured_endpoint_urls"):
@@ -175,10 +180,18 @@ class Access:
         url: str | None = provider.provide()
         return url
 
+    @cached_property
+    def _session(self) -> Session:
+        return _session(self.name)
+
     def _variable(self, name: str) -> Any:
+        if self._plain is not None:
+            return self._plain.region if name == "region" else None
         return self._session.get_config_variable(name)
 
     def _scoped(self) -> dict[str, Any]:
+        if self._plain is not None:
+            return {}
         from botocore.exceptions import ProfileNotFound
 
         try:

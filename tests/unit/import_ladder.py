@@ -47,7 +47,8 @@ LIBRARIES = {
 
 DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
 DIALECT_ROOMS = ("database/", "journal/dialects/")
-ENVIRONMENT_ROOMS = ("settings.py",)
+# AWS's variables are botocore's to read; where they say all, they are read without loading it.
+ENVIRONMENT_ROOMS = ("settings.py", "store/s3_environment.py")
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb", "putenv"}
 PRINTING_ROOMS = ("cli/",)
 

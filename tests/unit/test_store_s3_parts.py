@@ -25,7 +25,7 @@ from rainer.errors import (
     StoreUnavailable,
     WrongDigest,
 )
-from rainer.store import S3Store, s3_signing
+from rainer.store import S3Store, s3_access, s3_signing
 from rainer.store.s3_access import AbsentError, Access
 from rainer.store.s3_errors import Fault, denied
 from rainer.store.s3_signing import Signer
@@ -131,6 +131,59 @@ def test_a_profile_brings_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert _place(region=None, name="profile:dual") == "https://s3.dualstack.eu-west-1.amazonaws.com/bucket"
     assert Access("profile:away", "bucket", None, None, 5.0).keys().access_key == "A"
     assert Access("env", "bucket", None, None, 5.0).keys().access_key == "not this one"
+
+
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "keys alone": {},
+    "a token": {"AWS_SESSION_TOKEN": "token"},
+    "an old token": {"AWS_SECURITY_TOKEN": "token"},
+    "a region": {"AWS_DEFAULT_REGION": "eu-west-1"},
+    "a region in a name of its own": {"AWS_REGION": "eu-west-1"},
+    "an endpoint": {"AWS_ENDPOINT_URL": "http://all:1"},
+    "two endpoints": {"AWS_ENDPOINT_URL": "http://all:1", "AWS_ENDPOINT_URL_S3": "http://s3:2"},
+    "an empty endpoint": {"AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL": "http://all:1"},
+    "endpoints to be ignored": {"AWS_ENDPOINT_URL": "http://all:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+    "dual stack": {"AWS_USE_DUALSTACK_ENDPOINT": "true", "AWS_DEFAULT_REGION": "eu-west-1"},
+    "FIPS": {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_DEFAULT_REGION": "us-east-1"},
+    "authorities": {"AWS_CA_BUNDLE": "/some/file"},
+    "half a pair of keys": {"AWS_SECRET_ACCESS_KEY": ""},
+    "a profile": {"AWS_PROFILE": "away"},
+    "a settings file": {"AWS_CONFIG_FILE": "config-with-region"},
+}
+
+
+@pytest.mark.parametrize("case", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ["default", "env", "anonymous"])
+def test_the_environment_means_what_it_means_to_botocore(
+    case: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "[default]\nregion = ap-south-1\n[profile away]\nregion = ap-south-2\n"
+    (tmp_path / "config-with-region").write_text(text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for variable, value in ({"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B"} | ENVIRONMENTS[case]).items():
+        monkeypatch.setenv(variable, value)
+    with_shortcut = _known(name)
+    monkeypatch.setattr(s3_access, "plain_environment", lambda: None)
+    assert with_shortcut == _known(name)
+
+
+def _known(name: str) -> object:
+    try:
+        access = Access(name, "bucket", None, None, 5.0)
+        place = (access.origin, access.path, access.region, access.ca_bundle)
+        if access.is_anonymous:
+            return place
+        keys = access.keys()
+        return *place, keys.access_key, keys.secret_key, keys.token
+    except AbsentError as e:
+        return str(e)
+
+
+def test_plain_keys_need_no_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "B")
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    assert "Credential=A/" in Access("default", "bucket", None, None, 5.0).headers("GET", "/a", {})["Authorization"]
 
 
 def test_a_profile_that_is_not_there_is_absent_and_says_so() -> None:
