@@ -49,6 +49,11 @@ def blocks(text: str, *languages: str) -> list[Block]:
     ]
 
 
+def chapter(text: str, title: str) -> str:
+    """The text of one chapter, without its title."""
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
 def commands(block: Block) -> list[Command]:
     """The commands of a console block; the lines below one are what it prints."""
     found: list[Command] = []

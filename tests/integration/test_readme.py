@@ -28,8 +28,8 @@ TEXT = readme.PATH.read_text("utf-8")
 TOP = readme.PATH.parent
 ADDRESS = "http://127.0.0.1:8080"
 
-# What is not run here: test_make_run.py does, from a clean clone. The rainer commands of the chapter on mirrors are
-# run by test_readme_mirrors.py, every one of them.
+# What is not run here: test_make_run.py does, from a clean clone. The rainer commands of the chapters on
+# mirrors and on assets are run by test_readme_mirrors.py and test_readme_assets.py, every one of them.
 RUN_ELSEWHERE = {"make run", "make test", 'export PATH="$PWD/.venv/bin:$PATH"'}
 
 # How a question ends that `rainer` asks at a terminal.

@@ -20,7 +20,7 @@ TEXT = readme.PATH.read_text("utf-8")
 HOSTS = "zk1:2181,zk2:2181,zk3:2181"
 COMMANDS = [
     line.split("  #")[0].strip()
-    for block in readme.blocks(TEXT, "sh")
+    for block in readme.blocks(readme.chapter(TEXT, "Live mirrors"), "sh")
     for line in block.text.splitlines()
     if line.startswith("rainer ")
 ]
