@@ -8,8 +8,10 @@ from rainer.cli.commands.asset_fetch import lock, prefetch, sync
 from rainer.cli.commands.asset_gc import gc
 from rainer.cli.commands.asset_list import diff, list_assets, list_remote, versions
 from rainer.cli.commands.asset_manifest import override, remove
+from rainer.cli.commands.asset_pack import pack
 from rainer.cli.commands.asset_publish import add, update
 from rainer.cli.commands.asset_read import cat, get, open_asset, path_of, uri
+from rainer.cli.commands.asset_unpack import unpack
 
 
 @click.group("asset", short_help="Versioned files: publish, fetch, pin.", no_args_is_help=False)
@@ -23,6 +25,6 @@ def command() -> None:
 
 for _command in (
     add, update, remove, override, list_assets, versions, list_remote, diff, get, path_of, open_asset, uri, cat, sync,
-    lock, prefetch, gc,
+    lock, prefetch, pack, unpack, gc,
 ):  # fmt: skip
     command.add_command(_command)
