@@ -5,22 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, settings_flags
+from rainer.cli.terminal import standard_error
+from rainer.errors import RainerError
 
 if TYPE_CHECKING:
     from rainer.assets import Assets
     from rainer.assets.publishing import AssetPublisher
     from rainer.cache import AssetCache
-    from rainer.cli.terminal import Output
     from rainer.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_COMPLETIONS_MAX = 200
+_COMPLETION_TIMEOUT_S = 2.0
 
 _manifest_flags = settings_flags("url", "manifest")
 _store_flags = settings_flags("store", "store_credentials", "store_timeout_s")
@@ -32,6 +38,21 @@ _rare_cache_flags = settings_flags(
 lock_option = click.option(
     "--lock", metavar="FILE", type=click.Path(path_type=Path), help="Read this lock or manifest file, not the server."
 )  # fmt: skip
+
+
+def _complete_paths(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Paths of the manifest that begin so; none when it does not come quickly, for a shell cannot show an error."""
+    try:
+        invocation = ctx.find_object(Invocation) or Invocation()
+        invocation.flags = {"timeout_s": _COMPLETION_TIMEOUT_S} | invocation.flags
+        with opened_assets(invocation) as (assets, _):
+            found = (path for path in assets.manifest if path.startswith(f"/{incomplete.lstrip('/')}"))
+            return [CompletionItem(path) for path in islice(found, _COMPLETIONS_MAX)]
+    except RainerError:
+        return []
+
+
+path_argument = click.argument("path", shell_complete=_complete_paths)
 
 
 def read_flags(command: F) -> F:
@@ -63,22 +84,22 @@ def fetching_cache_flags(command: F) -> F:
 class _Told(logging.Handler):
     """Says what the library warns of to whoever runs the command, once."""
 
-    def __init__(self, talk: Output) -> None:
+    def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._talk = talk
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         if text not in self._said:
             self._said.add(text)
-            self._talk.line(("warning: ", "warning"), text)
+            # While a progress bar is shown, stderr is what puts lines above it.
+            standard_error().line(("warning: ", "warning"), text)
 
 
 @contextmanager
-def told_aloud(run: Invocation) -> Iterator[None]:
+def told_aloud() -> Iterator[None]:
     """Have overrides, stale files and whatever else the library logs as a warning appear on stderr."""
-    logger, handler = logging.getLogger("rainer"), _Told(run.talk)
+    logger, handler = logging.getLogger("rainer"), _Told()
     logger.addHandler(handler)
     propagates, logger.propagate = logger.propagate, False
     try:
@@ -93,7 +114,7 @@ def opened_cache(run: Invocation) -> Iterator[AssetCache]:
     """The cache that is set, with the stores that it asks."""
     from rainer.assets import configured
 
-    with told_aloud(run), configured.cache(run.settings) as cache:
+    with told_aloud(), configured.cache(run.settings) as cache:
         try:
             yield cache
         finally:
@@ -117,7 +138,7 @@ def opened_store(run: Invocation) -> Iterator[Store]:
     """The store of the assets."""
     from rainer.assets import configured
 
-    with told_aloud(run), closing(configured.store(run.settings)) as store:
+    with told_aloud(), closing(configured.store(run.settings)) as store:
         yield store
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 
+from rainer.cli.asset_places import _complete_paths
+from rainer.cli.invocation import Invocation
+from rainer.cli.main import cli
 from tests.command_line import CommandLine, clean_environment
 from tests.integration.test_cli_asset import TOP, file
 from tests.integration.test_cli_asset import rainer as rainer
@@ -86,3 +91,27 @@ def test_the_bare_installation_has_the_commands() -> None:
         env=clean_environment(TOP) | {"PYTHONPATH": str(TOP), "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert done.stdout == "[]\n"
+
+
+def test_a_list_is_fetched_as_far_as_it_goes_without_a_server(rainer: CommandLine, top: str) -> None:
+    uri = (rainer.folder / file(rainer, b"1", "bucket/x")).as_uri()
+    (rainer.folder / "list.yaml").write_text(f"[{top}/a, {uri}, '{top}/*']")
+    result = rainer("--url", AWAY, "asset", "prefetch", "list.yaml")
+    assert (result.code, result.text) == (7, "1 file of 3 in the cache\n")
+    assert "hint:  is the server running, and the URL right?" in result.err
+    rainer.ok("cache", "get", uri, "--offline")
+
+
+def test_paths_are_completed(rainer: CommandLine, top: str) -> None:
+    for name in ("a.csv", "b.csv", "ab"):
+        add(rainer, f"{top}/{name}", b"1")
+
+    def completed(incomplete: str) -> list[str]:
+        with closing(Invocation()) as run:
+            context = click.Context(cli, obj=run)
+            return [item.value for item in _complete_paths(context, context.command.params[0], incomplete)]
+
+    assert sorted(completed(f"{top[1:]}/a")) == [f"{top}/a.csv", f"{top}/ab"]
+    rainer.monkeypatch.setenv("RAINER_URL", AWAY)
+    rainer.monkeypatch.setenv("RAINER_CACHE_DIR", str(rainer.folder / "other"))
+    assert completed("/") == []

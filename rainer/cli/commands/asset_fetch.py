@@ -93,6 +93,11 @@ def _fetch_paths(
     run: Invocation, assets: Assets, cache: AssetCache, paths: tuple[str, ...] | None
 ) -> _Outcomes:  # fmt: skip
     failed: _Outcomes = {}
+    if paths is not None:
+        try:
+            assets.manifest  # noqa: B018 - asked for once, or a server that does not answer is waited for by each path
+        except RainerError as e:
+            return dict.fromkeys(paths, e)
     for path in paths or ():
         try:
             _check(assets, path)

@@ -9,7 +9,7 @@ import click
 
 from rainer.cli import records
 from rainer.cli.asset_lines import entry_cells, entry_record, print_rows, size_words, stored_record
-from rainer.cli.asset_places import opened_assets, opened_store, read_flags, store_flags, told_aloud
+from rainer.cli.asset_places import opened_assets, opened_store, path_argument, read_flags, store_flags, told_aloud
 from rainer.cli.invocation import Invocation
 from rainer.cli.moments import ago
 from rainer.cli.options import json_option
@@ -61,7 +61,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 @click.command("versions", short_help="The versions of an asset.")
-@click.argument("path")
+@path_argument
 @click.option("--match", metavar="SPEC", help="Only those that a spec allows, such as '>=1.2,<2' or '^1.2'.")
 @click.option("--next", "part", type=click.Choice(("major", "minor", "patch")), help="Print what an update would make.")
 @json_option
@@ -88,10 +88,7 @@ def versions(
         fitting = [version for version in found if match is None or matches(version, match)]
         current = None if entry is None else entry.version
         if as_json:
-            records.print_list(
-                run.out,
-                ({"version": v, "current": v == current, "uri": assets.uri(path, v)} for v in fitting),
-            )  # fmt: skip
+            records.print_list(run.out, ({"version": v, "current": v == current} for v in fitting))
         else:
             rows = [[(v, "version"), ("in the manifest" if v == current else "", "good")] for v in fitting]
             print_rows(run.out, rows if run.out.terminal else [row[:1] for row in rows])
@@ -145,7 +142,7 @@ def diff(run: Invocation, old: str | None, new: str | None, as_json: bool) -> No
     """
     from rainer.cli.asset_moments import Moment, cells, in_file, moved_between, record, two_moments
 
-    with told_aloud(run):
+    with told_aloud():
         if old is not None and new is not None and all(Path(word).is_file() for word in (old, new)):
             before, after = (Moment(word, in_file(Path(word))) for word in (old, new))
         else:

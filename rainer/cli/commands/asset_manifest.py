@@ -6,14 +6,14 @@ import click
 
 from rainer.cli import records
 from rainer.cli.asset_lines import published_record
-from rainer.cli.asset_places import opened_publisher, publish_flags
+from rainer.cli.asset_places import opened_publisher, path_argument, publish_flags
 from rainer.cli.commands.asset_publish import near_matches, say_committed
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, message_option
 
 
 @click.command("rm", short_help="Take a path out of the manifest.")
-@click.argument("path")
+@path_argument
 @message_option
 @json_option
 @publish_flags
@@ -28,7 +28,7 @@ def remove(run: Invocation, path: str, message: str | None, as_json: bool) -> No
 
 
 @click.command("override", short_help="Let another file stand in for a path.")
-@click.argument("path")
+@path_argument
 @click.argument("target", required=False)
 @click.option("--lift", is_flag=True, help="End it: the version counts again.")
 @message_option

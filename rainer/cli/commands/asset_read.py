@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rainer.cli import records
-from rainer.cli.asset_places import opened_assets, read_flags
+from rainer.cli.asset_places import opened_assets, path_argument, read_flags
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option
 from rainer.cli.progress import byte_bar
@@ -27,7 +27,7 @@ _version_option = click.option(
 
 
 @click.command("get", short_help="Save an asset's file.")
-@click.argument("path")
+@path_argument
 @click.argument("destination", type=click.Path(path_type=Path), required=False)
 @_version_option
 @click.option(
@@ -65,7 +65,7 @@ def get(
 
 
 @click.command("path", short_help="The local file of an asset.")
-@click.argument("path")
+@path_argument
 @_version_option
 @read_flags
 @click.pass_obj
@@ -79,7 +79,7 @@ def path_of(run: Invocation, path: str, version: str | None, lock: Path | None) 
 
 
 @click.command("open", short_help="Open an asset with its program.")
-@click.argument("path")
+@path_argument
 @_version_option
 @read_flags
 @click.pass_obj
@@ -95,7 +95,7 @@ def open_asset(run: Invocation, path: str, version: str | None, lock: Path | Non
 
 
 @click.command("uri", short_help="Where an asset lies in its store.")
-@click.argument("path")
+@path_argument
 @_version_option
 @read_flags
 @click.pass_obj
@@ -106,7 +106,7 @@ def uri(run: Invocation, path: str, version: str | None, lock: Path | None) -> N
 
 
 @click.command("cat", short_help="Print an asset's contents.")
-@click.argument("path")
+@path_argument
 @_version_option
 @read_flags
 @click.pass_obj
