@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, settings_flags
 from rainer.cli.terminal import standard_error
-from rainer.errors import RainerError
+from rainer.errors import ObjectNotFound, RainerError, WrongDigest
 
 if TYPE_CHECKING:
     from rainer.assets import Assets
@@ -129,8 +129,25 @@ def opened_assets(run: Invocation, lock: Path | None = None) -> Iterator[tuple[A
     with (
         opened_cache(run) as cache,
         configured.assets(run.settings, lock or run.client, cache_used=cache) as assets,
+        _next_steps(),
     ):
         yield assets, cache
+
+
+@contextmanager
+def _next_steps() -> Iterator[None]:
+    """Say what to do where the store does not hold what the manifest promises."""
+    try:
+        yield
+    except ObjectNotFound as e:
+        e.hint = e.hint or (
+            "the manifest names it, and the store has no such object: is it the right --store?"
+            " `rainer asset ls-remote` lists what it holds"
+        )
+        raise
+    except WrongDigest as e:
+        e.hint = "; ".join(filter(None, [e.hint, "put the right bytes back, or publish them as a new version"]))
+        raise
 
 
 @contextmanager

@@ -63,7 +63,12 @@ def test_wrong_bytes_never_reach_anybody(rainer: CommandLine, top: str) -> None:
         assert (result.code, result.out) == (9, b"")
         assert "error: " in result.err
         assert "SHA-256" in result.err
+        assert "put the right bytes back, or publish them as a new version" in result.err
     assert rainer.ok("cache", "ls").text == ""
+    kept.unlink()
+    result = rainer("asset", "get", f"{top}/a.csv")
+    assert (result.code, result.out) == (4, b"")
+    assert "is it the right --store? `rainer asset ls-remote` lists what it holds" in result.err
 
 
 def test_missing_credentials_say_what_to_set(rainer: CommandLine, top: str) -> None:

@@ -31,7 +31,7 @@ def command() -> None:
     """
 
 
-@command.command("ls")
+@command.command("ls", short_help="What the cache holds.")
 @click.argument("prefix", default="", required=False)
 @click.option("-l", "--long", "is_long", is_flag=True, help="Size, age, last use and state, too.")
 @json_option
@@ -80,7 +80,7 @@ def _cells(entry: CacheEntry, *, for_people: bool) -> list[Cell]:
     return list(zip(texts, ("key", "", "quiet", "quiet", "warning"), strict=True))
 
 
-@command.command("path")
+@command.command("path", short_help="Where a file, or the cache, lies.")
 @click.argument("uri", required=False)
 @cache_flags
 @click.pass_obj
@@ -90,7 +90,7 @@ def path(run: Invocation, uri: str | None) -> None:
         run.out.line(str(cache.directory if uri is None else cache.path_of(uri)))
 
 
-@command.command("get")
+@command.command("get", short_help="The local file of a URL, fetched if need be.")
 @click.argument("uri")
 @click.option("-f", "--force-check", is_flag=True, help="Ask the store even if the file was checked not long ago.")
 @json_option
@@ -107,7 +107,7 @@ def get(run: Invocation, uri: str, force_check: bool, as_json: bool) -> None:
         run.out.line(str(found.path))
 
 
-@command.command("info")
+@command.command("info", short_help="The cache in figures.")
 @json_option
 @cache_flags
 @click.pass_obj

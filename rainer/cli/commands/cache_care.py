@@ -30,7 +30,7 @@ def _read_bytes(text: str) -> int:
         raise InvalidError(str(e)) from None
 
 
-@click.command("rm")
+@click.command("rm", short_help="Remove files.")
 @click.argument("what", metavar="[URI|PATH]...", nargs=-1)
 @click.option("--under", metavar="PREFIX", help="All URLs below this one, such as s3://bucket/folder.")
 @click.option("--all", "everything", is_flag=True, help="Every file.")
@@ -92,7 +92,7 @@ def _digests(cache: AssetCache, entries: list[CacheEntry], name: str) -> set[str
     }
 
 
-@click.command("verify")
+@click.command("verify", short_help="Hash every file; remove damaged ones.")
 @click.option("--keep", is_flag=True, help="Only name damaged files, and leave them.")
 @json_option
 @cache_flags
@@ -126,7 +126,7 @@ def verify(run: Invocation, keep: bool, as_json: bool) -> None:
     )  # fmt: skip
 
 
-@click.command("gc")
+@click.command("gc", short_help="Make room, and sweep.")
 @click.option("--size-max", type=ReadType("bytes", _read_bytes), help="What may stay, such as 10GiB.  [the setting]")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @json_option
