@@ -6,16 +6,18 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from rainer.assets.following_attempt import Attempt, ReadySet, restore
-from rainer.assets.following_listeners import Listeners, ReadyCallback
+from rainer.assets.following_kept import KeptSets
+from rainer.assets.following_listeners import Listeners, ReadyCallback, closed
 from rainer.assets.remembered import Remembered
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_versions import Versions
 from rainer.assets.snapshots import AssetSnapshot, KeepingFetcher
-from rainer.assets.sources import ManifestState, Source
+from rainer.assets.sources import ManifestState, Source, has_moved_on
 from rainer.errors import InvalidError, RainerError
 from rainer.mirror.waiting import NotYet
 from rainer.store.store import Store
@@ -25,6 +27,9 @@ log = logging.getLogger("rainer.assets")
 _PAUSE_S: Final = 0.25
 _PAUSE_MAX_S: Final = 30.0
 _END_S: Final = 10.0
+_POLL_MIN_S: Final = 0.05
+ATTEMPTS_MAX: Final = 4
+"""So many sets are under way at most: a newer one begins while the last files of the one before may still come."""
 
 
 class Follower:
@@ -44,7 +49,8 @@ class Follower:
         self.error: RainerError | None = None
         self._status = "starting"
         self._source, self._store, self._fetcher, self._versions = source, store, fetcher, versions
-        self._label, self._remembered = label, remembered
+        self._poll_s = None if source.poll_s is None else max(source.poll_s, _POLL_MIN_S)
+        self._kept = KeptSets(fetcher.cache, source.key, label, remembered)
         self._changed = threading.Condition()
         self._listeners = Listeners(source.key)
         self._is_told = True
@@ -81,9 +87,10 @@ class Follower:
                 attempt.cancel()
             self._changed.notify_all()
         self._stop_listening()
+        deadline = time.monotonic() + _END_S
         for thread in (self._thread, *(attempt.thread for attempt in attempts)):
             if thread is not threading.current_thread():
-                thread.join(_END_S)
+                thread.join(max(0.0, deadline - time.monotonic()))
                 if thread.is_alive():
                     log.warning("%s runs on, %g s after it was to end", thread.name, _END_S)
         if self.ready is not None:
@@ -93,8 +100,10 @@ class Follower:
 
     def add(self, callback: ReadyCallback) -> Callable[[], None]:
         """Call it for the set that is ready, and every one after it; what comes back ends that."""
-        end = self._listeners.add(callback)
         with self._changed:
+            if self._is_closed:
+                raise closed()
+            end = self._listeners.add(callback)
             self._changed.notify_all()
         return end
 
@@ -105,12 +114,18 @@ class Follower:
             ready = self.ready
             return ready is not None and (revision is None or (ready.view.state.revision or 0) >= revision)
 
+        what = "any assets" if revision is None else f"the assets of revision {revision}"
+        if not self.is_ours:
+            snapshot = self.snapshot()
+            if snapshot is None or not is_there():
+                raise NotYet(f"{what} of manifest {self._source.key!r}: a forked child has what its parent had",
+                             hint="call on_ready in the child as well")  # fmt: skip
+            return snapshot
         with self._changed:
             self._changed.wait_for(lambda: self._is_closed or is_there(), timeout_s)
             ready, error = self.ready, self.error
             if ready is not None and is_there():
                 return self._snapshot_of(ready)
-        what = "any assets" if revision is None else f"the assets of revision {revision}"
         why = "it was closed" if self._is_closed else f"not ready within {timeout_s:g} s"
         raise NotYet(f"{what} of manifest {self._source.key!r}: {why}" + (f": {error}" if error else ""))
 
@@ -122,7 +137,10 @@ class Follower:
     # The thread that waits
 
     def _run(self) -> None:
-        self._restore()
+        try:
+            self._restore()
+        except Exception:  # no old set is a reason to go without the next
+            log.exception("the last set of manifest %s cannot be begun with", self._source.key)
         pause: float | None = 0.0
         failures = 0
         while self._wait(pause):
@@ -145,9 +163,10 @@ class Follower:
             # source is reached decides, also if history itself went back.
             self._calm()
             return _PAUSE_S
-        elif not self._fetch(state):
-            return 0.0
-        return self._source.poll_s
+        else:
+            self._fetch(state)
+            return 0.0  # the source may have moved on as the set arrived: look again
+        return self._poll_s
 
     def _wait(self, pause: float | None) -> bool:
         """Until the source told something, or the pause is over; meanwhile those who have not heard of a set do."""
@@ -165,7 +184,7 @@ class Follower:
 
     def _restore(self) -> None:
         """Begin with the set that was ready when a program last followed, if all of its files are still here."""
-        commits = None if self._remembered is None else self._remembered.load()
+        commits = self._kept.remembered()
         found = None
         if commits:
             try:
@@ -176,36 +195,40 @@ class Follower:
             log.info("manifest %s begins with revision %s, as it was last", self._source.key, found.view.state.revision)
             self._switch(found)
 
-    def _fetch(self, state: ManifestState) -> bool:
-        """Fetch a state's files and switch to it; false if something came in between."""
+    def _fetch(self, state: ManifestState) -> None:
+        """Fetch a state's files and switch to it, unless something comes in between."""
         attempt = Attempt(state, self._store, self._fetcher, self.paths, self._tell_done)
-        with self._changed:
-            if self._is_closed:
-                return False
-            self._status = "fetching" if self.ready is not None else "starting"
-            self._attempts = [other for other in self._attempts if other.thread.is_alive()] + [attempt]
-            attempt.thread.start()
+        if not self._begin(attempt):
+            return
         while self._wait_for(attempt):
             if attempt.is_done:
                 self._switch(attempt.result())
-                return True
-            if self._has_moved_on(state):
+                return
+            if has_moved_on(self._source, state):
                 break
         attempt.cancel()
-        return False
+
+    def _begin(self, attempt: Attempt) -> bool:
+        """False where too many are under way, of which one ended now: the source may have moved on meanwhile."""
+        with self._changed:
+            self._attempts = [other for other in self._attempts if not other.is_over]
+            has_room = len(self._attempts) < ATTEMPTS_MAX
+            if not has_room:
+                self._changed.wait_for(lambda: self._is_closed or any(other.is_over for other in self._attempts))
+            if self._is_closed or not has_room:
+                return False
+            self._status = "fetching" if self.ready is not None else "starting"
+            attempt.thread.start()
+            self._attempts.append(attempt)
+            return True
 
     def _wait_for(self, attempt: Attempt) -> bool:
         """Until it is done, or the source may have moved on; false if all of this ends."""
         with self._changed:
-            self._changed.wait_for(lambda: attempt.is_done or self._is_closed or self._is_told, self._source.poll_s)
-            self._is_told = False
+            self._changed.wait_for(lambda: attempt.is_done or self._is_closed or self._is_told, self._poll_s)
+            if not attempt.is_done:
+                self._is_told = False  # what is told once it is done is looked at afterwards
             return not self._is_closed
-
-    def _has_moved_on(self, state: ManifestState) -> bool:
-        try:
-            return self._source.current() is not state
-        except RainerError:
-            return False  # gone or broken: what is under way is still the best there is
 
     def _tell_done(self) -> None:
         with self._changed:
@@ -213,7 +236,7 @@ class Follower:
 
     def _switch(self, found: ReadySet) -> None:
         previous = self.ready
-        self._pin(found, previous)
+        self._kept.switch(found.view.state.commits, found.digests, None if previous is None else previous.digests)
         with self._changed:
             self.ready = found
         if previous is not None:
@@ -222,19 +245,8 @@ class Follower:
         state = found.view.state
         log.info("manifest %s: %d assets of revision %s are ready", state.key, found.count, state.revision)
 
-    def _pin(self, found: ReadySet, previous: ReadySet | None) -> None:
-        """Whenever this is cut short, the set that is remembered is pinned, under one label or the other."""
-        cache = self._fetcher.cache
-        try:
-            if previous is not None:
-                cache.pin(f"{self._label} previous", previous.digests)
-            cache.pin(f"{self._label} live", found.digests)
-        except (OSError, RainerError) as e:
-            log.info("the assets of manifest %s cannot be pinned: %s", self._source.key, e)
-        if self._remembered is not None:
-            self._remembered.save(found.view.state.commits)
-
     def _calm(self) -> None:
+        self._kept.renew()
         with self._changed:
             self.error = None
             if not self._is_closed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_reading import raise_first
@@ -37,6 +37,8 @@ class Attempt:
         self._paths = paths
         self._tell_done = tell_done
         self._is_cancelled = False
+        self.is_over = False
+        """Whether nothing of it is under way any more, whatever it came to; a cancelled one tells no more than this."""
         self._result: ReadySet | BaseException | None = None
         self.thread = threading.Thread(target=self._run, name=f"rainer-assets-{state.key}-fetching", daemon=True)
 
@@ -62,6 +64,7 @@ class Attempt:
             self._result = e
         if not isinstance(self._result, ReadySet):
             self._fetcher.drop()
+        self.is_over = True
         self._tell_done()
 
     def _prepare(self) -> ReadySet | None:
@@ -86,10 +89,22 @@ def restore(
     keeping.keep(one.sha256 for one in wanted if one.sha256 is not None)
     for one in wanted:
         if one.sha256 is None:
+            if not one.is_local:
+                fetcher.cache.path_of(one.uri)  # raises where it is not here: nothing is to be fetched for an old set
             keeping.fetch(one)
         elif fetcher.cache.peek(one.sha256, one.size) is None:
             raise NotCached(f"{one.path} is not in the cache any more")
     return ready_set(view, keeping, wanted)
+
+
+def inherited(ready: ReadySet, fetcher: Fetcher) -> ReadySet:
+    """The set that a forked child has from its parent, held by the child itself.
+
+    Nothing of the parent's is touched: its holds are its own.
+    """
+    keeping = KeepingFetcher(fetcher)
+    keeping.keep(ready.digests)
+    return replace(ready, fetcher=keeping)
 
 
 def ready_set(view: View, fetcher: KeepingFetcher, wanted: Sequence[Resolved]) -> ReadySet:

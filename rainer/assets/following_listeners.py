@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import TypeAlias
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.snapshots import AssetSnapshot
+from rainer.errors import InvalidError
 
 log = logging.getLogger("rainer.assets")
 
@@ -25,7 +26,7 @@ class Listeners:
 
     def __init__(self, manifest: str) -> None:
         self._manifest = manifest
-        self._lock = threading.Lock()
+        self._lock = ForkedLock()
         self._listeners: tuple[_Listener, ...] = ()
 
     def add(self, callback: ReadyCallback) -> Callable[[], None]:
@@ -54,3 +55,8 @@ class Listeners:
                 listener.callback(snapshot())
             except Exception:
                 log.exception("a callback failed on the assets of manifest %s; the others go on", self._manifest)
+
+
+def closed() -> InvalidError:
+    """The error of who would follow with assets that are closed."""
+    return InvalidError("these assets are closed, and follow nothing more", hint="make another rainer.Assets")

@@ -118,6 +118,8 @@ class LockFile:
             assets = Manifest.parse(json.dumps(found["assets"]).encode()).check()
         except InvalidManifest as e:
             raise InvalidManifest(f"{name}: {e.message}", hint=_HINT) from None
+        except RecursionError:
+            raise InvalidManifest(f"{name} is nested too deeply to be read", hint=_HINT) from None
         chosen = {member: found[member] for member in ("manifest", "namespace", "version", "revision", "store")}
         return cls(**chosen, assets=assets)
 

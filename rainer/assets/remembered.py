@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
+from rainer.cache import AssetCache
 from rainer.errors import RainerError
 from rainer.mirror import heads
 from rainer.mirror.snapshot import SnapshotFile
@@ -21,24 +22,39 @@ FOLDER = "manifests"
 
 class Remembered:
     """The commits of one manifest in a file of a mirror's snapshot's form: checksummed, and written whole or not at
-    all. `label` tells manifests apart: equal labels share the file. What goes wrong is told in the log, and no more.
+    all. `label` tells manifests apart: equal labels share the file, in a cache for a group
+    those of each user. A read-only cache is only read. What goes wrong is told in the log, and no more.
     """
 
-    def __init__(self, directory: Path, namespace: str, label: str) -> None:
+    def __init__(self, cache: AssetCache, namespace: str, label: str) -> None:
         name = hashlib.sha256(label.encode()).hexdigest()[:32]
-        self._file = SnapshotFile(directory / FOLDER / name, namespace)
+        if cache.is_shared:
+            name += f".{os.getuid()}"
+        self._file = SnapshotFile(cache.directory / FOLDER / name, namespace)
         self._label = label
-        self._is_refused = False
+        self._is_read_only, self._is_shared = cache.is_read_only, cache.is_shared
+        self._is_told = False
 
     def save(self, commits: Mapping[str, Commit]) -> None:
         """Remember these in place of what was there."""
-        if self._is_refused or not commits:
+        if self._is_read_only or not commits:
             return
         try:
+            if self._is_shared:
+                self._make_shared_folder()
             self._file.save(commits, None, times.now_ms())
+            self._is_told = False
         except OSError as e:
-            self._is_refused = True
-            log.info("manifest %s cannot be remembered in %s: %s", self._label, self._file.path, e.strerror)
+            # Tried again with the next one: a disk that was full once is no reason to remember an old one for ever.
+            if not self._is_told:
+                log.warning("manifest %s cannot be remembered in %s: %s", self._label, self._file.path, e.strerror)
+            self._is_told = True
+
+    def _make_shared_folder(self) -> None:
+        folder = self._file.path.parent
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o2775)
 
     def load(self) -> dict[str, Commit] | None:
         """What was saved last; None where there is nothing that is whole."""

@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import Self
 
 from rainer.assets.following import Follower
-from rainer.assets.following_listeners import ReadyCallback
+from rainer.assets.following_attempt import inherited
+from rainer.assets.following_listeners import ReadyCallback, closed
 from rainer.assets.lockfile import LockFile
+from rainer.assets.locks import ForkedLock
 from rainer.assets.remembered import Remembered
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_locking import locked
@@ -56,6 +58,8 @@ class Assets(ReadableAssets):
         self._fetcher = Fetcher(self._places.cache)
         self._versions = Versions(self._source)
         self._follower: Follower | None = None
+        self._is_closed = False
+        self._beginning = ForkedLock()
         self._last: View | None = None
 
     @classmethod
@@ -99,20 +103,25 @@ class Assets(ReadableAssets):
         ready last, from the cache and, for a mirror, the manifest that is remembered beside it.
         """
         chosen = None if paths is None else sorted(set(paths_of(paths)))
-        follower = self._follower
-        if follower is None or not follower.is_ours:
-            follower = self._follower = self._follow(chosen, follower)
+        with self._beginning:
+            if self._is_closed:
+                raise closed()
+            follower = self._follower
+            if follower is None or not follower.is_ours:
+                follower = self._follower = self._follow(chosen, follower)
         follower.check_paths(chosen)
         return follower.add(callback)
 
-    def _follow(self, paths: list[str] | None, inherited: Follower | None) -> Follower:
+    def _follow(self, paths: list[str] | None, before: Follower | None) -> Follower:
         source = self._source
-        label = f"{source.store_url or ''} {source.namespace}/{source.key} in {self._store.url} {paths or 'all'}"
+        place = source.place or source.store_url or ""
+        label = f"{place} {source.namespace}/{source.key} in {self._store.url} {paths or 'all'}"
         remembered = None
         if source.namespace is not None and not isinstance(source, LockSource):
-            remembered = Remembered(self._places.cache.directory, source.namespace, f"ready {label}")
+            remembered = Remembered(self._places.cache, source.namespace, f"ready {label}")
         follower = Follower(source, self._store, self._fetcher, self._versions, paths, label, remembered)
-        follower.ready = None if inherited is None else inherited.ready
+        if before is not None and before.ready is not None:
+            follower.ready = inherited(before.ready, self._fetcher)
         follower.start()
         return follower
 
@@ -160,7 +169,9 @@ class Assets(ReadableAssets):
 
     def close(self) -> None:
         """Stop following, and let go of what this opened itself: cache, store and connections. May be called again."""
-        follower = self._follower
+        with self._beginning:  # one that is just beginning is seen, and none begins later
+            self._is_closed = True
+            follower = self._follower
         if follower is not None:
             follower.close()
         self._source.close()
@@ -187,7 +198,7 @@ def _source_of(
     if isinstance(source, Client) or is_url:
         client = source if isinstance(source, Client) else Client(str(source))
         label = f"seen {client.url} {manifest}"
-        remembered = Remembered(places.cache.directory, client.namespace_name, label)
+        remembered = Remembered(places.cache, client.namespace_name, label)
         return ClientSource(
             client, manifest, remembered=remembered, is_ours=is_url, revalidate_s=revalidate_s
         )  # fmt: skip

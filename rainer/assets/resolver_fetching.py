@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.resolver_view import Resolved
 from rainer.cache import AssetCache, Wanted
 from rainer.cache.many import each
@@ -29,7 +29,7 @@ class Fetcher:
         self.cache = cache
         self._trusted: dict[str, tuple[str, int]] = {}
         self._told: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = ForkedLock()
 
     def fetch(self, wanted: Resolved, progress: Progress | None = None) -> Path:
         """The local file. Raises what AssetCache.get does, and AssetNotFound for an override that is not there."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Iterator
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.resolver_view import Resolved, View
 from rainer.assets.sources import Source
 from rainer.errors import AssetNotFound, DeniedError, InvalidError, RainerError, UnavailableError
@@ -22,7 +22,7 @@ class Versions:
         self._source = source
         self._entries: dict[tuple[str, str], Entry] = {}
         self._chosen: tuple[View | None, dict[tuple[str, str], str]] = (None, {})
-        self._lock = threading.Lock()
+        self._lock = ForkedLock()
 
     def resolve(self, view: View, path: str, version: str) -> Resolved:
         """An X.Y.Z of a path, or the newest that a spec allows. Raises AssetNotFound where no version fits a spec."""
@@ -73,19 +73,18 @@ class Versions:
         """The version with its digest, if the manifest ever named one for it; else the version alone."""
         known = self._entries.get((path, version))
         if known is None:
-            found = self._in_history(path, version)
-            known = Entry(version) if found is None else Entry(version, found.sha256, found.size)
-            self._entries[path, version] = known
+            try:
+                known = self._entries[path, version] = self._in_history(path, version)
+            except UnavailableError as e:
+                log.warning("the digest of %s %s cannot be looked up in the history: %s", path, version, e)
+                return Entry(version)  # for once: the next call looks again
         return known
 
-    def _in_history(self, path: str, version: str) -> Entry | None:
-        try:
-            for entry in self._source.history(path):
-                if entry.version == version and entry.sha256 is not None:
-                    return entry
-        except UnavailableError as e:
-            log.warning("the digest of %s %s cannot be looked up in the history: %s", path, version, e)
-        return None
+    def _in_history(self, path: str, version: str) -> Entry:
+        for entry in self._source.history(path):
+            if entry.version == version and entry.sha256 is not None:
+                return Entry(version, entry.sha256, entry.size)
+        return Entry(version)
 
 
 def _versions_in(uris: Iterable[str], view: View, path: str) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_reading import ReadableAssets
 from rainer.assets.resolver_versions import Versions
@@ -24,7 +24,7 @@ class _SharedHold:
     def __init__(self, hold: Hold, user: object) -> None:
         self._hold = hold
         self._users = weakref.WeakSet((user,))
-        self._lock = threading.Lock()
+        self._lock = ForkedLock()
 
     def share(self, user: object) -> _SharedHold:
         with self._lock:
@@ -44,7 +44,7 @@ class KeepingFetcher(Fetcher):
 
     def __init__(self, fetcher: Fetcher) -> None:
         self.__dict__.update(fetcher.__dict__)
-        self._keeping = threading.Lock()
+        self._keeping = ForkedLock()
         self._kept: set[str] = set()
         self._holds: list[_SharedHold] = []
 

@@ -58,6 +58,8 @@ class Source(ABC):
 
     key: str
     namespace: str | None = None
+    place: str | None = None
+    """Where the manifest is, to tell it from another of the same key; None where the server says it (`store_url`)."""
     store_url: str | None = None
     """The store that its assets lie in unless somebody says otherwise."""
     poll_s: float | None = None
@@ -98,6 +100,15 @@ class Source(ABC):
 
     def close(self) -> None:  # noqa: B027 - most have nothing of their own
         """Let go of what the source itself opened."""
+
+
+def has_moved_on(source: Source, state: ManifestState) -> bool:
+    """Whether a source has another state by now. Of one that cannot be read, or is gone, this still is the best."""
+    try:
+        now = source.current()
+    except RainerError:
+        return False
+    return now is not state and not now.says_the_same(state)
 
 
 def state_of(

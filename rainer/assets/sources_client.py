@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
+import math
 import time
 from collections.abc import Iterator
 from typing import Final
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.remembered import Remembered
 from rainer.assets.sources import SERVER_STORE, ManifestState, Source, no_manifest
 from rainer.assets.sources_history import history
 from rainer.assets.stored import ReadManifest, read_manifest
 from rainer.client import Client
-from rainer.errors import InvalidManifest, UnavailableError
+from rainer.errors import InvalidError, InvalidManifest, UnavailableError
 from rainer.model.manifest import Entry
 from rainer.model.manifest_parts import check_manifest_key, part_key
 
@@ -22,6 +23,8 @@ log = logging.getLogger("rainer.assets")
 REVALIDATE_S: Final = 1.0
 _AWAY_S: Final = 10.0
 """So long a server that could not be reached is left alone, while there is something to go on with."""
+_AWAY_TIMES: Final = 4.0
+"""So many times as long as it kept us waiting, where that is longer: a server that hangs is not to hang its users."""
 
 
 class ClientSource(Source):
@@ -35,6 +38,8 @@ class ClientSource(Source):
         self, client: Client, key: str, *, remembered: Remembered | None, is_ours: bool = False,
         revalidate_s: float = REVALIDATE_S,
     ) -> None:  # fmt: skip
+        if not (math.isfinite(revalidate_s) and revalidate_s >= 0):
+            raise InvalidError(f"revalidate_s is {revalidate_s}", hint="give a number of seconds, 0 or more")
         self.key = check_manifest_key(key)
         self.namespace = client.namespace_name
         self.store_url = client.url.rpartition("/")[0] + SERVER_STORE
@@ -42,7 +47,7 @@ class ClientSource(Source):
         self._client = client
         self._is_ours = is_ours
         self._remembered = remembered
-        self._lock = threading.Lock()
+        self._lock = ForkedLock()
         self._due = 0.0
         self._read: ReadManifest | None = None
         self._state: ManifestState | None = None
@@ -64,18 +69,19 @@ class ClientSource(Source):
             self._lock.release()
 
     def _ask(self) -> None:
+        begun = time.monotonic()
         try:
             found = read_manifest(self._client, self.key, self._read)
         except (UnavailableError, InvalidManifest) as e:
-            self._go_on_without(e)
+            self._go_on_without(e, time.monotonic() - begun)
             return
         self._due, self.error = time.monotonic() + (self.poll_s or 0), None
         if found is self._read and self._state is not None:
             return
-        self._read = found
-        self._state = self._state_of(found)
+        state = self._state = self._state_of(found)
+        self._read = found  # the last to be set: a child forked before this reads it again
         if self._remembered is not None:
-            self._remembered.save(self._state.commits)
+            self._remembered.save(state.commits)
 
     def _state_of(self, found: ReadManifest) -> ManifestState:
         if found.head is None or not found.stored.exists:
@@ -87,7 +93,7 @@ class ClientSource(Source):
             self.key, self.namespace, found.stored.manifest, found.head.version, found.revision, commits
         )  # fmt: skip
 
-    def _go_on_without(self, error: UnavailableError | InvalidManifest) -> None:
+    def _go_on_without(self, error: UnavailableError | InvalidManifest, took_s: float) -> None:
         if self._state is None:
             commits = None if self._remembered is None else self._remembered.load()
             if not commits:
@@ -96,7 +102,8 @@ class ClientSource(Source):
         if self.error is None:
             log.warning("manifest %s of %s is as it was last seen: %s", self.key, self._client.url, error)
         self.error = error
-        self._due = time.monotonic() + (_AWAY_S if isinstance(error, UnavailableError) else self.poll_s or 0)
+        away_s = max(_AWAY_S, _AWAY_TIMES * took_s)
+        self._due = time.monotonic() + (away_s if isinstance(error, UnavailableError) else self.poll_s or 0)
 
     @property
     def has_history(self) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.sources import SERVER_STORE, ManifestState, Source, no_manifest, state_of
 from rainer.assets.sources_history import history
 from rainer.client import Client
@@ -26,8 +26,9 @@ class MirrorSource(Source):
         self.namespace = mirror.namespace
         address = mirror.address
         self.store_url = None if address is None else address.root + SERVER_STORE
+        self.place = mirror.origin if address is None else None
         self._mirror = mirror
-        self._lock = threading.Lock()
+        self._lock = ForkedLock()
         self._generation = -1
         self._state: ManifestState | None = None
         self._bad: dict[str, Commit] = {}
@@ -35,8 +36,8 @@ class MirrorSource(Source):
 
     def current(self) -> ManifestState:
         generation = self._mirror.generation
-        state = self._state
-        if generation == self._generation and state is not None:
+        # In this order, the reverse of how they are set: to a generation belongs its state, or a later one.
+        if generation == self._generation and (state := self._state) is not None:
             return state
         with self._lock:
             return self._look(generation)
@@ -46,10 +47,13 @@ class MirrorSource(Source):
         if not commits:
             self._state = None
             raise no_manifest(self.key, self.namespace, f" (the mirror is {self._mirror.state})")
-        if self._state is None or not (_are_same(commits, self._state.commits) or _are_same(commits, self._bad)):
-            self._state = self._read(commits, self._state, as_of)
+        state = self._state
+        if state is not None and _are_same(commits, state.commits):
+            self._bad, self.error = {}, None
+        elif state is None or not _are_same(commits, self._bad):
+            state = self._state = self._read(commits, state, as_of)
         self._generation = generation
-        return self._state
+        return state
 
     def _commits(self) -> tuple[dict[str, Commit], int | None]:
         """The head and its parts, of one moment, and its revision; nothing if there is no head."""

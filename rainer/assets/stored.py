@@ -102,6 +102,8 @@ def _assemble(
     same_head = before is not None and before.stored.parts == parts
     known = dict(before.parts) if before is not None and same_head else {}
     changed = {n: m for n, m in wanted.items() if not is_same(known.get(n), m)}
+    if before is not None and head is before.head and not changed and wanted.keys() == before.parts.keys():
+        return before
     read = _read_parts(client, key, changed, [meta, *wanted.values()])
     if read is None:
         return None

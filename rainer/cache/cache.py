@@ -75,6 +75,16 @@ class AssetCache:
         self._parts.after_fork_in_child()
 
     @property
+    def is_read_only(self) -> bool:
+        """Whether nothing is to be written to its directory."""
+        return self._parts.read_only
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether its directory is for its group."""
+        return self._parts.layout.shared
+
+    @property
     def stores(self) -> Stores:
         """The stores that it asks."""
         return self._parts.stores

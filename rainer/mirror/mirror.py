@@ -58,6 +58,8 @@ class Mirror(HeldHeads):
         self._source: Source | None = None
         self._closing = threading.Lock()
         self._address: Address | None = None
+        self.origin: str | None = None
+        """ZooKeeper's hosts and the path of the tree that it follows; None over HTTP."""
         forks.watch(self)
 
     @classmethod
@@ -87,7 +89,9 @@ class Mirror(HeldHeads):
         from rainer.mirror.zookeeper_source import open_source
 
         namespace = path.rstrip("/").rpartition("/")[2]
-        return cls(lambda: open_source(hosts, path, **options), namespace, snapshot=snapshot)
+        mirror = cls(lambda: open_source(hosts, path, **options), namespace, snapshot=snapshot)
+        mirror.origin = f"{hosts} {path}"
+        return mirror
 
     # Life
 

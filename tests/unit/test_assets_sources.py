@@ -1,0 +1,110 @@
+"""What sources make of bad moments: wrong entries, rewrites within a tick of the clock, servers that say the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import rainer
+from rainer.assets.lockfile import LockFile
+from rainer.assets.sources_files import file_source
+from rainer.errors import InvalidError, InvalidManifest
+from rainer.model.manifest import Entry, Manifest
+from rainer.model.manifest_parts import StoredManifest
+from tests.asset_places import new_store, put
+
+GOOD = Entry("1.0.0", "0" * 64, 1)
+
+
+def look_again(source: object) -> None:
+    source._due = 0.0  # type: ignore[attr-defined]
+
+
+def test_a_wrong_entry_of_a_changed_file_harms_only_who_asks_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "assets.json"
+    file.write_text('{"/a": "1.0.0"}')
+    source = file_source(file)
+    assert source.current().manifest["/a"].version == "1.0.0"
+    file.write_text('{"/a": "2.0.0", "/b": "oops"}')
+    look_again(source)
+    state = source.current()
+    assert state.manifest["/a"].version == "2.0.0"
+    with pytest.raises(InvalidManifest):
+        state.manifest["/b"]
+    look_again(source)
+    assert source.current() is state
+
+
+def test_a_file_rewritten_within_a_tick_of_its_clock_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "assets.json"
+    file.write_text('{"/a": "1.0.0"}')
+    mark = file.stat().st_mtime_ns
+    source = file_source(file)
+    file.write_text('{"/a": "2.0.0"}')
+    os.utime(file, ns=(mark, mark))
+    look_again(source)
+    assert source.current().manifest["/a"].version == "2.0.0"
+
+
+def test_a_file_that_is_away_is_told_once_and_seen_when_it_is_back(tmp_path: Path) -> None:
+    file = tmp_path / "assets.json"
+    file.write_text('{"/a": "1.0.0"}')
+    source = file_source(file)
+    state = source.current()
+    file.unlink()
+    look_again(source)
+    assert source.current() is state
+    assert isinstance(source.error, InvalidError)
+    file.write_text('{"/a": "1.0.0"}')
+    look_again(source)
+    assert source.current() is state
+    assert source.error is None
+
+
+def test_manifests_are_equal_whatever_of_them_was_read() -> None:
+    wrong = b'{"/a": "1.0.0", "/b": "oops"}'
+    one, other = Manifest.parse(wrong), Manifest.parse(wrong)
+    assert one["/a"].version == "1.0.0"
+    assert one == other
+    assert one != Manifest.parse(b'{"/a": "1.0.0", "/b": "other"}')
+    assert Manifest.parse(b'{"/a": {"version": "1.0.0"}}') == Manifest.parse(b'{"a": "1.0.0"}')
+    assert Manifest.parse(b'{"/a": "1.0.0"}') == {"/a": Entry("1.0.0")}
+
+
+def test_a_wrong_entry_can_be_taken_out_or_replaced() -> None:
+    stored = StoredManifest("prod", Manifest.parse(b'{"/a": "1.0.0", "/b": "oops"}'), {"prod": 1})
+    assert json.loads(stored.change({"/b": None})["prod"]) == {"/a": "1.0.0"}
+    assert Manifest.parse(stored.change({"/b": GOOD})["prod"])["/b"] == GOOD
+
+
+def test_lock_files_nested_too_deeply_are_refused() -> None:
+    head = b'{"rainer-lock": 1, "manifest": "x", "namespace": null, "version": 1, "revision": 1, "store": "s",'
+    for depth in range(600, 1000):  # at some depth, writing takes more of the stack than reading did
+        nested = b"[" * depth + b"]" * depth
+        with pytest.raises(InvalidManifest):
+            LockFile.parse(head + b' "sha256": "x", "assets": {"/a": {"version": %s}}}' % nested)
+
+
+@pytest.mark.parametrize("revalidate_s", [-1.0, float("nan"), float("inf")])
+def test_an_age_that_is_none_is_refused(revalidate_s: float, tmp_path: Path) -> None:
+    with pytest.raises(InvalidError, match="revalidate_s"):
+        rainer.Assets("http://localhost:1/diary", cache=tmp_path, revalidate_s=revalidate_s)
+
+
+def test_projects_with_files_of_one_name_keep_their_own_pins(tmp_path: Path) -> None:
+    store = new_store()
+    put(store, "/a", "1.0.0", b"a1")
+    put(store, "/a", "2.0.0", b"a2")
+    cache = rainer.AssetCache(tmp_path / "cache")
+    for project, version in (("one", "1.0.0"), ("two", "2.0.0")):
+        file = tmp_path / project / "assets.json"
+        file.parent.mkdir()
+        file.write_text(f'{{"/a": "{version}"}}')
+        with rainer.Assets.from_file(file, store=store, cache=cache) as assets:
+            assets.on_ready(lambda snapshot: None)
+            assets.wait_until_ready(10)
+    assert len(set(cache.pins().values())) == 2
+    cache.close()
