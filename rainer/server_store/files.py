@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,11 @@ GRACE_S: Final = 3600.0
 """How long contents that nobody needs any more are kept."""
 _TRIES: Final = 4
 _SWEPT_AT_ONCE: Final = 200
+_REFUSED_MAX: Final = 5
+"""After so many places that cannot be emptied a sweep gives up until the next one."""
+_SAMPLES: Final = 3
+_BEAT_S: Final = 60.0
+"""How often it is noted that contents are still on their way into their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +119,47 @@ class Files:
                 raise
         raise CorruptError(
             f"the contents of {shorten(file.name)} are not in {self.places.describe()}",
-            hint="put the same file again, or restore a copy of the store",
+            hint="is that mounted, and the same for all servers of this database? else put the same file again, or"
+            " restore a copy of the store",
         )
 
-    def sweep(self, grace_s: float = GRACE_S) -> Swept:
-        """Remove contents that no name has had for so long, and temporary files that have not grown for so long."""
-        removed = 0
-        while True:
+    def are_elsewhere(self) -> bool:
+        """Whether contents are kept of which none (of a few) lies here: as of a disk that is not mounted."""
+        samples = self.table.used_last(_SAMPLES)
+        return bool(samples) and all(self.places.size(place) is None for place in samples)
+
+    def sweep(self, grace_s: float = GRACE_S, is_over: Callable[[], bool] = lambda: False) -> Swept:
+        """Remove contents that no name has had for so long, and temporary files that have not grown for so long.
+
+        It ends early when `is_over` says so. A place that cannot be emptied is tried again after the grace; the others
+        are, and then the first of these errors is raised.
+        """
+        temporary = self.places.sweep_spool(grace_s)
+        removed, errors = 0, list[RainerError]()
+        while not is_over():
             condemned = self.table.condemn(int((time.time() - grace_s) * 1000), _SWEPT_AT_ONCE)
-            for place in condemned:
+            removed += self._empty(condemned, errors, is_over)
+            if len(condemned) < _SWEPT_AT_ONCE or len(errors) >= _REFUSED_MAX:
+                break
+        if errors:
+            raise errors[0]
+        return Swept(removed, temporary)
+
+    def _empty(self, condemned: Sequence[str], errors: list[RainerError], is_over: Callable[[], bool]) -> int:
+        """Remove what lies in places, and forget these; how many. What fails is put off, or nobody else had a turn."""
+        emptied = []
+        for place in condemned:
+            if is_over() or len(errors) >= _REFUSED_MAX:
+                break
+            try:
                 self.places.remove(place)
-            if condemned:
-                self.table.forget(condemned)
-            removed += len(condemned)
-            if len(condemned) < _SWEPT_AT_ONCE:
-                return Swept(removed, self.places.sweep_spool(grace_s))
+                emptied.append(place)
+            except RainerError as e:
+                errors.append(e)
+                self.table.touch(place)
+        if emptied:
+            self.table.forget(emptied)
+        return len(emptied)
 
     def _kept(self, sha256: bytes) -> Contents | None:
         """Where contents are kept already, if they still lie there."""
@@ -144,10 +175,10 @@ class Files:
         contents = Contents(place, received.sha256, received.size, received.coding, received.stored_size)
         self.table.announce(contents)
         try:
-            self.places.place(received.path, place)
+            self.places.place(received.path, place, self._beating(place))
             stored, is_kept_here = self.table.put(name, contents, terms)
-        except OutcomeUnknown:
-            raise  # perhaps they are needed: a sweep will find out
+        except (OutcomeUnknown, StoreUnavailable):
+            raise  # perhaps they are needed, or arrive yet: a sweep will find out
         except RainerError:
             with contextlib.suppress(RainerError):
                 self._drop(place)
@@ -156,6 +187,20 @@ class Files:
             with contextlib.suppress(RainerError):
                 self._drop(place)
         return stored
+
+    def _beating(self, place: str) -> Callable[[], None]:
+        """Keeps an announced place from looking forgotten while contents take hours to get there."""
+        last_s = time.monotonic()
+
+        def beat() -> None:
+            nonlocal last_s
+            now = time.monotonic()
+            if now - last_s >= _BEAT_S:
+                last_s = now
+                with contextlib.suppress(RainerError):
+                    self.table.touch(place)
+
+        return beat
 
     def _drop(self, place: str) -> None:
         """Take back what was announced and is not kept. What of it fails is a sweep's work."""

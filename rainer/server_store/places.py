@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rainer.errors import NoSpace, ObjectNotFound, RainerError, StoreUnavailable
 from rainer.store.store import Store
 
+log: Final = logging.getLogger("rainer.store")
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -40,8 +43,12 @@ class Places(ABC):
         """Where that is, for people; without secrets."""
 
     @abstractmethod
-    def place(self, source: Path, place: str) -> None:
-        """Have the bytes of a file in a place, for good when this returns. The file may be gone afterwards."""
+    def place(self, source: Path, place: str, alive: Callable[[], None]) -> None:
+        """Have the bytes of a file in a place, for good when this returns. The file may be gone afterwards.
+
+        `alive` is called now and then while that takes its time, from any thread. After StoreUnavailable they may be
+        there all the same, or arrive later.
+        """
 
     @abstractmethod
     def size(self, place: str) -> int | None:
@@ -85,7 +92,7 @@ class FolderPlaces(Places):
     def describe(self) -> str:
         return str(self.folder)
 
-    def place(self, source: Path, place: str) -> None:
+    def place(self, source: Path, place: str, alive: Callable[[], None]) -> None:
         target = self.folder / place
         try:
             with storing(target):
@@ -138,31 +145,61 @@ class StorePlaces(Places):
         self.spool = spool
 
     def describe(self) -> str:
-        return self._store.url
+        from rainer.store.http_reading import shown
 
-    def place(self, source: Path, place: str) -> None:
-        self._store.put(self._store.uri(place), source, create_only=True)
+        return shown(self._store.url)
+
+    def place(self, source: Path, place: str, alive: Callable[[], None]) -> None:
+        try:
+            with storing(source), _answering(self):
+                self._store.put(self._store.uri(place), source, create_only=True, progress=lambda _count: alive())
+        except ObjectNotFound as e:
+            raise StoreUnavailable(f"what was received is not in {self.spool} any more", hint="send it again") from e
         with storing(source):
-            source.unlink()
+            source.unlink(missing_ok=True)  # one that took very long may have been swept
 
     def size(self, place: str) -> int | None:
         try:
-            return self._store.head(self._store.uri(place)).size
+            with _answering(self, lacks=True):
+                return self._store.head(self._store.uri(place)).size
         except ObjectNotFound:
             return None
 
     def open(self, place: str, start: int, end: int) -> PlaceReading:
         if start == end:
             return _Nothing()
-        reading = self._store.open(self._store.uri(place), start=start, end=end)
+        with _answering(self, lacks=True):
+            reading = self._store.open(self._store.uri(place), start=start, end=end)
         assert reading is not None, "nothing was said of what we have"
         return _StorePart(reading)
 
     def remove(self, place: str) -> None:
-        self._store.delete(self._store.uri(place))
+        with _answering(self):
+            self._store.delete(self._store.uri(place))
 
     def close(self) -> None:
         self._store.close()
+
+
+@contextlib.contextmanager
+def _answering(places: Places, *, lacks: bool = False) -> Iterator[None]:
+    """A store that refuses this server is no fault of who asks this server: it is told that the place is away.
+
+    The log has the store's own words, which may say more of it than strangers need to know. With `lacks` an object that
+    is not there is an answer like another.
+    """
+    try:
+        yield
+    except (StoreUnavailable, NoSpace):
+        raise
+    except RainerError as e:
+        if lacks and isinstance(e, ObjectNotFound):
+            raise
+        log.error("contents cannot be stored or read: %s%s", e.message, f" ({e.hint})" if e.hint else "")
+        raise StoreUnavailable(
+            f"the place of this server's contents, {places.describe()}, cannot be used ({e.code})",
+            hint="the server's log says why",
+        ) from e
 
 
 class _StorePart:

@@ -135,6 +135,7 @@ class Receiving:
         assert self._path is not None
         with storing(self._path):
             self._file.write(data)
+            self._file.flush()  # a sweep goes by when it grew last
         self._stored_size += len(data)
 
     def _begin(self) -> IO[bytes]:

@@ -89,6 +89,17 @@ class FileTable:
         row = values | {"kept_sha256": None, "touched_ms": times.now_ms(), "is_condemned": False}
         self._write(lambda connection: connection.execute(sa.insert(places), row))
 
+    def touch(self, place: str) -> None:
+        """Note that somebody is at work on a place: for one grace more no sweep looks at it."""
+        query = sa.update(places).where(places.c.place == place).values(touched_ms=times.now_ms())
+        self._write(lambda connection: connection.execute(query))
+
+    def used_last(self, limit: int) -> list[str]:
+        """Some places in which contents are kept, those first that were needed last."""
+        query = sa.select(places.c.place).where(places.c.kept_sha256.is_not(None))
+        with translated(), self._engine.connect() as connection:
+            return [row.place for row in connection.execute(query.order_by(places.c.touched_ms.desc()).limit(limit))]
+
     def disown(self, place: str) -> None:
         """Keep nothing in a place any more, for its bytes are gone; putting them again heals all names."""
         query = sa.update(places).where(places.c.place == place).values(kept_sha256=None)

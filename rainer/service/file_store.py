@@ -60,6 +60,8 @@ class FileStore:
         self._files = None if options is None else Files(journal.engine, options.open(), options.file_bytes_max)
         self._carrying = ThreadPoolExecutor(_CARRYING, "rainer-store")
         self._looking = ThreadPoolExecutor(_LOOKING, "rainer-store-names")
+        self._sweeper = ThreadPoolExecutor(1, "rainer-store-sweep")
+        self._is_over = threading.Event()
         self._sweeping: asyncio.Task[None] | None = None
 
     @property
@@ -82,9 +84,10 @@ class FileStore:
 
     async def close(self) -> None:
         """Finish what is being written and let go of threads and connections."""
+        self._is_over.set()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for threads in (self._carrying, self._looking):
+        for threads in (self._sweeper, self._carrying, self._looking):
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
         if self._files is not None:
             self._files.close()
@@ -135,14 +138,22 @@ class FileStore:
             await asyncio.sleep(pause_s)
             pause_s = self.options.sweep_s * random.uniform(0.8, 1.2)
             try:
-                await self.look(self._sweep_once, self.options.grace_s)
+                await self._run(self._sweeper, self._sweep_once, self.options.grace_s)
             except RainerError as e:
-                log.warning("what no file needs any more could not be removed: %s", e)
+                hint = f" ({e.hint})" if e.hint else ""
+                log.warning("what no file needs any more could not be removed: %s%s", e.message, hint)
             except Exception:  # the next round may fare better
                 log.exception("sweeping failed")
 
     def _sweep_once(self, grace_s: float) -> None:
-        swept = self.files.sweep(grace_s)
+        if self.files.are_elsewhere():
+            log.error(
+                "of the contents that files have, none is in %s: is that mounted, and the same for all servers of this"
+                " database? until it is, nothing is removed",
+                self.files.places.describe(),
+            )
+            return
+        swept = self.files.sweep(grace_s, self._is_over.is_set)
         if swept.places or swept.temporary:
             log.info("removed %d contents that no file has, and %d half received", swept.places, swept.temporary)
         self._figures.sample_store(*self.files.table.totals())

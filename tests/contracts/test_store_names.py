@@ -194,7 +194,7 @@ def announced(files: Files, data: bytes) -> Contents:
     received = receiving.finish(Expected())
     contents = Contents(files.places.new_place(received.sha256, ""), received.sha256, len(data), "identity", len(data))
     files.table.announce(contents)
-    files.places.place(received.path, contents.place)
+    files.places.place(received.path, contents.place, lambda: None)
     return contents
 
 
