@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-WORKERS ?= auto
+# Many tests wait for servers: two a core keep the cores busy.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 TIMES ?= 1
 ARGS ?=
 
@@ -24,7 +25,7 @@ help: ## list these targets
 run: $(VENV)/.server ## serve a journal on http://127.0.0.1:8080, SQLite, nothing else needed (ARGS='--port 9000')
 	@exec $(BIN)/rainer serve $(ARGS)
 
-test: $(VENV)/.dev debian-test npm-test ## all tests but the benchmarks, on SQLite, PostgreSQL, MariaDB and ZooKeeper
+test: $(VENV)/.dev debian-test npm-test ## all tests but the benchmarks, on SQLite, PostgreSQL, MariaDB, ZooKeeper, object stores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 faults: $(VENV)/.dev debian-test ## the tests that kill and starve servers, TIMES=10 over, each time with another seed
