@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rainer.assets import AssetSnapshot
 from rainer.cache import AssetCache
 from rainer.mirror import Mirror
 from rainer.model.assets import object_name
@@ -40,6 +41,18 @@ class SlowStore(MemoryStore):
         if uri in self.refused:
             raise self.refused[uri]
         return super().open(uri, **options)
+
+
+class Heard:
+    """What a service that follows was told: which versions of the files, in which order."""
+
+    def __init__(self) -> None:
+        self.sets: list[dict[str, bytes]] = []
+        self.snapshots: list[AssetSnapshot] = []
+
+    def __call__(self, snapshot: AssetSnapshot) -> None:
+        self.snapshots.append(snapshot)
+        self.sets.append({path: snapshot(path).read_bytes() for path in snapshot.manifest})
 
 
 def new_store() -> SlowStore:

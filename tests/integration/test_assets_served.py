@@ -144,3 +144,17 @@ def test_the_settings_make_assets(client: rainer.Client, publisher: AssetPublish
     with configured.assets(settings, tmp_path / "a.lock") as assets:
         assert assets("/settings/a.csv").read_text() == "one"
     assert configured.store(settings, "memory://x").url == "memory://x"
+
+
+def test_a_manifest_in_parts_is_one_state_until_it_moves(client: rainer.Client, key: str, tmp_path: Path) -> None:
+    change(client, key, {f"/{key}/{n}": Entry("1.0.0", f"{n:064x}", n) for n in range(5_000)})
+    with rainer.Assets(client, key, cache=tmp_path / "cache", revalidate_s=0) as assets:
+        before = assets.manifest
+        assert assets.manifest is before
+        written = {file: file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("*") if file.is_file()}
+        assert written
+        assert assets.manifest is before
+        assert all(file.stat().st_mtime_ns == mtime for file, mtime in written.items())
+        change(client, key, {f"/{key}/7": Entry("1.0.1", "f" * 64, 7)})
+        assert assets.manifest is not before
+        assert assets.manifest[f"/{key}/7"].version == "1.0.1"

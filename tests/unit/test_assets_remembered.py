@@ -99,4 +99,5 @@ def test_two_trees_of_one_name_are_two_manifests(store: SlowStore, tmp_path: Pat
             assets.on_ready(lambda snapshot: None)
             assert assets._follower is not None
             labels.add(assets._follower._kept._label)
+        mirror.close()
     assert len(labels) == 2
