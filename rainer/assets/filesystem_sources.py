@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -119,6 +120,10 @@ def close_all() -> None:
     with _lock:
         for one in list(_opened.values()):
             one.close()
+
+
+# Or the interpreter complains of sockets that nobody closed: whoever reads a table never sees this file system.
+atexit.register(close_all)
 
 
 def _after_fork_in_child() -> None:

@@ -30,12 +30,11 @@ def rainer(
     monkeypatch.setenv("RAINER_MANIFEST", manifest)
     with Client(f"{served.url}/diary", author="ann") as client:
         publisher = AssetPublisher(client, manifest)
-        for number, (path, data) in enumerate(CONTENTS.items()):
-            (tmp_path / f"file-{number}").write_bytes(data)
-        publisher.add("/table.csv", tmp_path / "file-2", comment="the table")
-        publisher.add_many(
-            {path: tmp_path / f"file-{n}" for n, path in enumerate(list(CONTENTS)[:2])}, comment="models"
-        )
+        files = {path: tmp_path / path.rpartition("/")[2] for path in CONTENTS}
+        for path, data in CONTENTS.items():
+            files[path].write_bytes(data)
+        publisher.add("/table.csv", files.pop("/table.csv"), comment="the table")
+        publisher.add_many(files, comment="models")
     return CommandLine(monkeypatch, tmp_path, f"{served.url}/diary")
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import tomllib
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,7 +59,18 @@ def _environment(folder: Path, **more: str) -> dict[str, str]:
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m rainer.cli.main "$@"\n')
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
-    return {"HOME": str(folder), "PATH": path, "PYTHONPATH": str(TOP), **more}
+    return {"HOME": str(folder), "PATH": path, "PYTHONPATH": f"{TOP}:{_installed(folder / 'site')}", **more}
+
+
+def _installed(folder: Path) -> Path:
+    """What an installation would tell other programs: the entry points."""
+    points = tomllib.loads((TOP / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    told = folder / "rainer-0.dist-info"
+    told.mkdir(parents=True)
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: rainer\nVersion: 0\n")
+    lines = (line for group, found in points.items() for line in (f"[{group}]", *map(" = ".join, found.items())))
+    (told / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 @contextlib.contextmanager

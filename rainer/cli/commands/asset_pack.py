@@ -61,7 +61,8 @@ def pack(
     for path in made.files:
         run.out.line(str(path))
     run.out.stream.flush()
+    contents = sum({entry.sha256: entry.size or 0 for entry in made.lock.assets.values()}.values())
     run.talk.line(
         (f"packed {count_words(len(made.lock.assets), 'asset')} of {made.lock.manifest}", "good"),
-        f", {size_words(made.size_bytes)} in {count_words(len(made.files), 'file')}",
+        f", {size_words(contents)}, into {count_words(len(made.files), 'file')}",
     )
