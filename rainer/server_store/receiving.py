@@ -11,13 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from rainer.errors import InvalidError, TooLargeError, WrongDigest
+from rainer.errors import InvalidError, NoSpace, TooLargeError, WrongDigest
+from rainer.limits import MiB
 from rainer.server_store.frames import FRAME_BYTES, WORTH, FrameWriter
 from rainer.server_store.places import storing
 from rainer.server_store.rows import IDENTITY, ZSTD
 
 _GZIP: Final = 31
 _PIECE_BYTES: Final = 1024 * 1024
+_SYNC_EVERY_BYTES: Final = 64 * MiB
+"""So much goes to the disk at once, lest the journal's COMMITs wait behind gigabytes that are still in memory."""
+_LOOK_EVERY_BYTES: Final = 8 * MiB
+_RESERVE_BYTES: Final = 256 * MiB
+_RESERVE_PART: Final = 50
+"""So much of a disk, or 256 MiB, files leave free: the journal, which may lie there too, needs some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class Receiving:
         self._file: IO[bytes] | None = None
         self._digest = hashlib.sha256()
         self._size = self._stored_size = 0
+        self._look_at, self._sync_at = 0, _SYNC_EVERY_BYTES
         self._frame = bytearray()
         self._frames: FrameWriter | None = None
         self._is_decided = False
@@ -134,9 +142,15 @@ class Receiving:
             self._file = self._begin()
         assert self._path is not None
         with storing(self._path):
+            if self._stored_size >= self._look_at:
+                self._look_at = self._stored_size + _LOOK_EVERY_BYTES
+                _check_room(self._spool)
             self._file.write(data)
             self._file.flush()  # a sweep goes by when it grew last
-        self._stored_size += len(data)
+            self._stored_size += len(data)
+            if self._stored_size >= self._sync_at:
+                self._sync_at = self._stored_size + _SYNC_EVERY_BYTES
+                os.fsync(self._file.fileno())
 
     def _begin(self) -> IO[bytes]:
         path = self._spool / f"{os.getpid()}-{secrets.token_hex(8)}"
@@ -155,6 +169,18 @@ class Receiving:
                 f"what came has SHA-256 {self._digest.hexdigest()}, and {expected.sha256.hex()} was announced",
                 hint="send it again; nothing was kept",
             )
+
+
+def _check_room(folder: Path) -> None:
+    """Raise NoSpace while there still is some, for others."""
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    reserve = min(_RESERVE_BYTES, disk.f_blocks * disk.f_frsize // _RESERVE_PART)
+    if free < reserve:
+        raise NoSpace(
+            f"no room for the file in {folder}: {free // MiB} MiB are free, and the last {reserve // MiB} stay so",
+            hint="make room, or set store_contents",
+        )
 
 
 def too_large(size: int, size_max: int) -> TooLargeError:

@@ -1,16 +1,17 @@
-"""Sweeps of the server store on bad days: what cannot be removed, what arrives late, and a disk that is not mounted."""
+"""The server store on bad days: what cannot be removed, what arrives late, a disk not mounted or almost full."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
 from rainer.database.schema import store_contents
-from rainer.errors import StoreUnavailable
+from rainer.errors import NoSpace, StoreUnavailable
 from rainer.journal import Journal
 from rainer.server_store import files as files_module
 from rainer.server_store.files import Files, Swept
@@ -154,3 +155,23 @@ def test_a_place_is_told_without_its_password(tmp_path: Path) -> None:
     places = open_places("http://somebody:se-cret@127.0.0.1:1/-/store", tmp_path)
     assert places.describe() == "http://127.0.0.1:1/-/store"
     places.close()
+
+
+def test_files_leave_room_for_the_journal(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk of 10 GB on which others write, as the system tells of it."""
+    put(files, "a", b"1")
+    free = {"blocks": 60_000}
+
+    def almost_full(_path: object) -> SimpleNamespace:
+        free["blocks"] -= 8_000
+        return SimpleNamespace(f_frsize=4096, f_blocks=2_500_000, f_bavail=free["blocks"])
+
+    monkeypatch.setattr(os, "statvfs", almost_full)
+    put(files, "b", b"2")
+    noise = os.urandom(9_000_000)
+    with pytest.raises(NoSpace, match=r"171 MiB are free, and the last 195 stay so"):
+        put(files, "c", noise)
+    monkeypatch.undo()
+    assert [file.name for file in files.listed()] == ["a", "b"]
+    assert len(lying(files)) == 2
+    put(files, "c", noise)
