@@ -30,7 +30,7 @@ class Writer:
     ) -> FileEntry:
         """Store a file in the places given; what is there afterwards, which is another where that is newer."""
         with ExitStack() as held:
-            alive = held.enter_context(local.exclusive(wanted.path)) if local is not None else _unwatched
+            alive, local = self._held(held, wanted, local, remote)
             upload = replace(upload, progress=_both(upload, alive))
             for left in range(_TRIES - 1, -1, -1):
                 ready = self._versioned(wanted, upload, local, remote)
@@ -47,14 +47,32 @@ class Writer:
                 self._keep(local, entry, ready, hard_link, alive)
             return entry
 
+    def _held(
+        self, held: ExitStack, wanted: FileName, local: LocalFiles | None, remote: RemoteFiles | None
+    ) -> tuple[Callable[[], None], LocalFiles | None]:
+        """The file's lock, and the local copies if they can be used: without them the store still can."""
+        if local is None:
+            return _unwatched, None
+        try:
+            return held.enter_context(local.exclusive(wanted.path)), local
+        except OSError as e:
+            if remote is None:
+                raise
+            _log.warning("%s is stored without a copy here: %s", wanted, e)
+            return _unwatched, None
+
     def delete(self, wanted: FileName) -> bool:
         """Remove a file everywhere, unless it is newer than the name says; whether it was removed."""
+        if self._remote is None:
+            return self._delete_here(wanted)
         try:
-            return self._delete_there(wanted) if self._remote is not None else self._delete_here(wanted)
+            if not self._delete_there(wanted):
+                return False
         except ObjectNotFound:
-            if self._remote is not None:
-                self._delete_here(wanted, missing_ok=True)
+            self._forget_here(wanted)
             raise
+        self._forget_here(wanted)
+        return True
 
     def _delete_there(self, wanted: FileName) -> bool:
         assert self._remote is not None
@@ -63,8 +81,14 @@ class Writer:
             return False
         # Not by this moment's clock alone: the file's version may be of a clock that is ahead of it.
         self._remote.delete(wanted.path, max(told.version, int(time.time()) if wanted.version is None else 0))
-        self._delete_here(wanted, missing_ok=True)
         return True
+
+    def _forget_here(self, wanted: FileName) -> None:
+        """Remove the local copy of what the store has no more; where that fails, it is not what was asked for."""
+        try:
+            self._delete_here(wanted, missing_ok=True)
+        except OSError as e:
+            _log.warning("%s is not in the store any more, but the copy here cannot be removed: %s", wanted, e)
 
     def _delete_here(self, wanted: FileName, *, missing_ok: bool = False) -> bool:
         if self._local is None:

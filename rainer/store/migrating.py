@@ -54,18 +54,27 @@ class Migration:
 
 
 def files_in(folder: Path, root: Path | None = None) -> Iterator[Found]:
-    """The files below a folder, named from `root` (default: the folder). Raises InvalidError where there is none."""
+    """The files below a folder, named from `root` (default: the folder). Raises InvalidError where there is none.
+
+    Folders that cannot be read, and links to folders, which nobody follows, are among them, to be refused by name:
+    whoever moves house wants to hear of what stays behind.
+    """
     if not folder.is_dir():
         raise InvalidError(f"{folder} is no folder", hint="name the folder whose files are to be taken over")
     tree = _tree(folder) if root is None else folder
     root = tree if root is None else root
     if not tree.absolute().is_relative_to(root.absolute()):
         raise InvalidError(f"{folder} is not below {root}", hint="the root is a folder above, from which names count")
-    for here, folders, names in os.walk(tree):
+    unread: list[Path] = []
+
+    def found(source: Path) -> Found:
+        return _found("/" + source.absolute().relative_to(root.absolute()).as_posix(), source)
+
+    for here, folders, names in os.walk(tree, onerror=lambda e: unread.append(Path(e.filename))):
         folders.sort()
-        for name in sorted(names):
-            source = Path(here, name)
-            yield _found("/" + source.absolute().relative_to(root.absolute()).as_posix(), source)
+        links = [name for name in folders if Path(here, name).is_symlink()]
+        yield from (found(Path(here, name)) for name in sorted(names + links))
+    yield from map(found, unread)
 
 
 def migrate(
@@ -127,6 +136,9 @@ def _is_same(known: FileEntry, upload: Upload) -> bool:
 
 
 def _upload(file: Found) -> Upload:
+    if file.source.is_dir():
+        what = "a link to a folder: take that over by itself" if file.source.is_symlink() else "a folder not to be read"
+        raise InvalidError(f"{file.source} is {what}")
     if not file.source.is_file():
         raise InvalidError(f"{file.source} is not a file, or a link that leads nowhere")
     if file.sha256 is None:

@@ -14,6 +14,7 @@ from rainer.cli.file_store import file_store, store_flags
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option
 from rainer.cli.progress import byte_bar
+from rainer.errors import RainerError, UnavailableError
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -104,11 +105,26 @@ def put(
 @store_flags
 @click.pass_obj
 def remove(run: Invocation, names: tuple[str, ...]) -> None:
-    """Delete files here and in the store; of NAME@VERSION nothing that is newer, which is exit code 1."""
+    """Delete files here and in the store; of NAME@VERSION nothing that is newer, which is exit code 1.
+
+    One that cannot be deleted keeps none of the others: each is told, and the first decides the exit code.
+    """
+    kept, errors = [], list[RainerError]()
     with file_store(run) as client:
-        kept = [name for name in names if not client.delete_file(name)]
+        for name in names:
+            try:
+                if not client.delete_file(name):
+                    kept.append(name)
+            except UnavailableError:
+                raise  # it would be so for all
+            except RainerError as e:
+                errors.append(e)
     if kept:
-        raise NothingDone(f"what is stored is newer than {', '.join(kept)}", hint="leave the version away")
+        errors.append(NothingDone(f"what is stored is newer than {', '.join(kept)}", hint="leave the version away"))
+    for error in errors[1:]:
+        run.talk.line(f"error: {error.message}")
+    if errors:
+        raise errors[0]
 
 
 @command.command("version")
