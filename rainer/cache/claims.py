@@ -155,7 +155,7 @@ class Claims:
 
     def _is_dead(self, entry: os.DirEntry[str], number: int) -> bool:
         if self._locks_work:
-            return locking.try_lock(number, exclusive=True)
+            return locking.is_unlocked(number)
         host, _, rest = entry.name.partition("-")
         if host != HOST:
             return time.time() - os.fstat(number).st_mtime > _UNLOCKED_S

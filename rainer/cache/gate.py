@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +109,8 @@ class Gate:
             os.write(number, line)
 
     def recount(self, number: int, usage: Usage) -> None:
-        """Set what is counted. To be called with the gate held alone."""
+        """Set what is counted. To be called with the gate held alone. On a full disk it may be lost, and is made anew
+        by the next who wants it: who makes room must not fail at that."""
         os.ftruncate(number, 0)
-        os.write(number, b"%d %d\n" % usage)
+        with contextlib.suppress(OSError):
+            os.write(number, b"%d %d\n" % usage)

@@ -23,6 +23,7 @@ from rainer.cache.layout import Layout
 
 HOST: Final = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40] or "host"
 _LINES_MIN: Final = 10_000
+_LOCK_S: Final = 1.0
 
 
 class Leases:
@@ -41,11 +42,12 @@ class Leases:
         self._dropped: deque[list[str]] = deque()
         self._file: LeaseFile | None = None
         self._lines = 0
+        self._is_behind = False
 
     def hand_out(self, sha256: str) -> None:
         """Say that a file was given to somebody in this process; it goes after those that nobody was given."""
         with self._mutex:
-            if sha256 not in self._handed or self._is_gone():
+            if sha256 not in self._handed or self._is_behind or self._is_gone():
                 self._handed.add(sha256)
                 self._record(f"= {sha256}\n", 1)
 
@@ -73,11 +75,6 @@ class Leases:
         if self._file is not None:
             self._record("".join(f"- {sha256}\n" for sha256 in wanted), len(wanted))
 
-    def forget_handed_out(self) -> None:
-        """So many were handed out that the list of them says nothing."""
-        with self._mutex:
-            self._handed.clear()
-
     @property
     def held(self) -> frozenset[str]:
         """What this object holds."""
@@ -102,28 +99,34 @@ class Leases:
             return
         too_long = self._lines > max(_LINES_MIN, 4 * (len(self._held) + len(self._handed)))
         try:
-            if self._file is None or too_long or self._is_gone():
+            if self._file is None or too_long or self._is_behind or self._is_gone():
                 self._begin_file()
             else:
-                os.write(self._file.number, text.encode())
+                data = text.encode()
+                self._is_behind = os.write(self._file.number, data) < len(data)
                 self._lines += lines
         except OSError:
-            # No space, no more descriptors, not ours to write: the files are young and used, which must do.
-            self._lines += lines
+            # No space, no more descriptors, not ours to write: the files are young and used, which must do until the
+            # next line can be written, and with it a new file that has them all.
+            self._is_behind = True
 
     def _begin_file(self) -> None:
         """A new file with all that counts. It is locked before a sweeper can see it: its makers hold the gate."""
         path = f"{self._layout.leases}/{HOST}-{os.getpid()}-{secrets.token_hex(6)}"
         number = self._layout.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
-        locking.try_lock(number, exclusive=True)
-        self._end_file()
-        self._file = LeaseFile(path, number)
+        file = LeaseFile(path, number)
+        locking.lock(number, exclusive=True, wait_s=_LOCK_S)  # who lists the cache may look just now whether we live
         lines = [f"+ {sha256}\n" for sha256, times in self._held.items() for _ in range(times)]
         lines += [f"= {sha256}\n" for sha256 in self._handed]
-        self._lines = len(lines)
         left = "".join(lines).encode()
-        while left:
-            left = left[os.write(number, left) :]
+        try:
+            while left:
+                left = left[os.write(number, left) :]
+        except OSError:
+            file.end()
+            raise
+        self._end_file()
+        self._file, self._lines, self._is_behind = file, len(lines), False
 
     def _end_file(self) -> None:
         if self._file is not None:

@@ -31,6 +31,12 @@ def try_lock(number: int, *, exclusive: bool) -> bool:
     return True
 
 
+def is_unlocked(number: int) -> bool:
+    """Whether nobody has the file locked for himself; also of one that is only open for reading, for which a network
+    file system grants no exclusive lock. What can lock nothing says yes."""
+    return try_lock(number, exclusive=False)
+
+
 def lock(number: int, *, exclusive: bool, wait_s: float) -> bool:
     """Take the lock within `wait_s` seconds, or tell that somebody has kept it so long."""
     if try_lock(number, exclusive=exclusive):

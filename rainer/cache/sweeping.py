@@ -44,7 +44,7 @@ def _is_orphan(path: str, mtime: float, locks_work: bool) -> bool:
         return abs(time.time() - mtime) > _UNLOCKED_S
     number = forks.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        return locking.try_lock(number, exclusive=True)
+        return locking.is_unlocked(number)
     finally:
         forks.close_file(number)
 

@@ -10,8 +10,9 @@ from typing import Final
 
 from rainer.cache.blobs import Blobs, Found
 
-TOUCH_S: Final = 600.0
-"""A file in steady use is marked as used this often; leases keep it meanwhile."""
+TOUCH_S: Final = 30.0
+"""A file in steady use is marked as used this often: so often that what was given out just now is young for all
+others (eviction.YOUNG_S), and is there when its path is opened."""
 _MAX: Final = 200_000
 
 
