@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,15 +58,15 @@ def test_on_a_full_disk_the_least_used_give_way_and_nothing_broken_stays(
 
 
 @pytest.fixture
-def open_to_all(tmp_path: Path) -> Iterator[Path]:
-    """A folder that an unprivileged user can reach."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.owner() == tmp_path.owner() and parent != Path("/") and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    yield tmp_path
-    for path in [tmp_path, *tmp_path.rglob("*")]:
+def open_to_all() -> Iterator[Path]:
+    """A folder that an unprivileged user can reach: not below pytest's own, which every pytest that starts closes."""
+    folder = Path(tempfile.mkdtemp(prefix="rainer-open-"))
+    folder.chmod(0o711)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
         if path.is_dir():
             path.chmod(0o755)
+    shutil.rmtree(folder)
 
 
 def _user() -> int:
