@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import caching, fan_out, fetching, listing, load, machine, mirrors, resolving, throughput
+from tests.benchmarks import caching, fan_out, fetching, listing, load, machine, mirrors, opening, resolving, throughput
 from tests.benchmarks.load import Pace, WrongMeasure
 from tests.benchmarks.peers import EtcdPeer
 from tests.benchmarks.report import Results, table
@@ -75,6 +75,7 @@ _STAGES = (
     Stage("cache hits", caching.hits, (caching.missing_peers,), caching.HIT_ROWS),
     Stage("fetch from S3", fetching.fetching, (SeaweedFS.available, fetching.missing_s5cmd), fetching.ROWS),
     Stage("resolve assets", resolving.resolving, (), resolving.ROWS),
+    Stage("fsspec open", opening.warm, (opening.missing,), opening.ROWS),
     Stage("cache eviction", caching.eviction, (), caching.EVICTION_ROWS),
     Stage("HTTP mirrors on one server", fan_out.on_one_server, (), ("mirrors/http/spread",)),
 )  # fmt: skip
