@@ -165,6 +165,35 @@ def test_the_journals_commits_travel_with_it(tmp_path: Path) -> None:
     assert (found.facts.manifest, found.facts.version, found.facts.revision) == ("prod", 2, 2)
 
 
+def test_a_manifest_in_parts_is_packed_as_well(tmp_path: Path) -> None:
+    journal, store = Journal(), new_store()
+    entries = {f"/{n}": put(store, f"/{n}", "1.0.0", b"%d" % n) for n in range(5_000)}
+    journal.change(entries)
+    with (
+        journal.mirror() as mirror, AssetCache(tmp_path / "c", stores=Stores(extra=[store])) as cache,
+        Assets(mirror, store=store, cache=cache) as assets,
+    ):  # fmt: skip
+        made = make_pack(assets, tmp_path / "p.zip", paths=["/7", "/4711"])
+    found = open_pack(made.files)
+    assert found.journal is not None
+    assert len(found.journal.commits) > 10
+    assert found.lock.assets == {path: entries[path] for path in ("/7", "/4711")}
+
+
+def test_the_64_bit_form_is_read(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What zip files of more than 65,535 members or 4 GiB have at their ends."""
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
+        (pack,) = place.pack()
+    assert pack.read_bytes().count(b"PK\6\6") == 1
+    unpacks([pack], tmp_path)
+    assert not nothing_entered(tmp_path)
+    whole = pack.read_bytes()
+    pack.write_bytes(whole.replace(b"PK\6\6", b"PK\6\5"))
+    with pytest.raises(InvalidError, match="64-bit"):
+        open_pack([pack])
+
+
 @pytest.mark.parametrize("change", ["payload", "version", "key", "twice", "namespace"])
 def test_a_pack_whose_commits_say_something_else_is_refused(tmp_path: Path, change: str) -> None:
     journal, store = Journal(), new_store()
