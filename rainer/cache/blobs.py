@@ -15,6 +15,7 @@ from rainer.cache.gate import Gate
 from rainer.cache.layout import BLOB_MODE, Layout
 from rainer.cache.leases import Leases
 from rainer.cache.materialize import copy_bytes
+from rainer.cache.settling import is_settled
 from rainer.errors import WrongDigest
 
 _NOT_OURS: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -55,7 +56,8 @@ class Blobs:
     def find(self, sha256: str, name: str | None, size: int | None) -> Found | None:
         """The file of a digest under a name (None: any), leased and marked as used; None if it is not there whole.
 
-        Without a size to check, the file is hashed. Raises WrongDigest if `size` is another than that of the digest.
+        Without a size to check, the file is hashed, and so is one that a power cut may have torn. Raises WrongDigest if
+        `size` is another than that of the digest.
         """
         folder = self._layout.blob_folder(sha256)
         if not os.path.isdir(folder):  # noqa: PTH112
@@ -65,6 +67,8 @@ class Blobs:
         with self._gate.shared():
             # In this order: where the lock does nothing, who removes files sees the lease or we see that it is gone.
             self._leases.hand_out(sha256)
+            if not is_settled(self._layout, folder):
+                self._drop_torn(folder, sha256)
             self.touch(sha256)
             return self._look(folder, sha256, name, size)
 
@@ -72,6 +76,17 @@ class Blobs:
         """Mark as used now. It is the folder's time: the file may be another's, and read-only."""
         with contextlib.suppress(OSError):
             os.utime(self._layout.blob_folder(sha256))
+
+    def _drop_torn(self, folder: str, sha256: str) -> None:
+        """Hash all files of a blob, and remove what is damaged under any of its names."""
+        known: dict[int, bool] = {}
+        for entry in self._layout.entries(folder):
+            inode = entry.inode()
+            if inode not in known:
+                known[inode] = digest_of(entry.path) in (None, sha256)
+            with contextlib.suppress(FileNotFoundError):
+                if not known[inode] and os.lstat(entry.path).st_ino == inode:  # else it was fetched anew meanwhile
+                    os.unlink(entry.path)  # noqa: PTH108
 
     def _look(self, folder: str, sha256: str, name: str | None, size: int | None) -> Found | None:
         if name is not None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import platformdirs
-
 from rainer import limits
 from rainer.cache import forks
 from rainer.cache.adding import Blob, add
@@ -156,7 +154,7 @@ class AssetCache:
         def fetch(one: Wanted) -> Path:
             if one.sha256 is None:
                 return self.get_unpinned(one.uri, name=one.name, progress=progress).path
-            return self.get(one.uri, sha256=one.sha256, size=one.size, name=one.name, progress=progress)
+            return self._pinned.fetch(one.uri, one.sha256, one.size, one.name, progress)
 
         def here(one: Wanted) -> Path | None:
             if one.sha256 is None:
@@ -186,15 +184,16 @@ class AssetCache:
         with told(self.directory):
             return self._parts.leases.hold(() if self._parts.read_only else wanted)
 
-    def pin(self, label: str, digests: Iterable[str]) -> None:
+    def pin(self, label: str, digests: Iterable[str], *, for_s: float | None = None) -> None:
         """Keep the files of these digests, and no others under this label, until it is unpinned; on disk, for all.
 
-        A read-only cache pins nothing.
+        With `for_s`, for so many seconds only, unless it is pinned again: who may be gone for good one day pins so. A
+        read-only cache pins nothing.
         """
         wanted = {checked_digest(digest) for digest in digests}
         if not self._parts.read_only:
             with told(self.directory):
-                self._parts.pins.set(label, wanted)
+                self._parts.pins.set(label, wanted, for_s)
 
     def unpin(self, label: str) -> bool:
         """Let a label's files go when room is needed; false if there is no such label."""
@@ -275,6 +274,8 @@ class AssetCache:
 
 def default_directory() -> Path:
     """Where a cache lies unless it is told otherwise: the user's cache folder."""
+    import platformdirs  # most are told
+
     return Path(platformdirs.user_cache_dir("rainer", appauthor=False)) / "assets"
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256 as _sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from rainer.cache import forks, locking
 from rainer.cache.gate import Gate
@@ -26,17 +26,18 @@ _UNLOCKED_S: Final = 86_400.0
 
 
 class Pins:
-    """Digests that are kept under a label until it is removed, whoever lives: one file for each label."""
+    """Digests that are kept under a label until it is removed or its time is over: one file for each label."""
 
     def __init__(self, layout: Layout, gate: Gate) -> None:
         self._layout = layout
         self._gate = gate
 
-    def set(self, label: str, digests: Iterable[str]) -> None:
-        """Pin these and no others under the label. Raises OSError."""
-        text = json.dumps(label) + "\n" + "".join(f"{digest}\n" for digest in sorted(set(digests)))
+    def set(self, label: str, digests: Iterable[str], for_s: float | None = None) -> None:
+        """Pin these and no others under the label, for so many seconds if that is said. Raises OSError."""
+        head = label if for_s is None else [label, time.time() + for_s]
+        text = json.dumps(head) + "\n" + "".join(f"{digest}\n" for digest in sorted(set(digests)))
         with self._gate.shared():
-            self._layout.write(self._path(label), text.encode())
+            self._layout.write(self._path(label), text.encode(), synced=True)
 
     def remove(self, label: str) -> bool:
         """Give up what a label pins; false if there was no such label. Raises OSError."""
@@ -47,27 +48,43 @@ class Pins:
         return True
 
     def all(self) -> dict[str, frozenset[str]]:
-        """Every label with its digests."""
+        """Every label with its digests, but for those whose time is over."""
         found = {}
         for entry in self._layout.entries(self._layout.leases):
             if entry.name.endswith(PINS):
-                label, digests = read_pins(entry.path)
-                found[label] = digests
+                pinned = read_pins(entry.path)
+                if not pinned.is_over:
+                    found[pinned.label] = pinned.digests
         return found
 
     def _path(self, label: str) -> str:
         return f"{self._layout.leases}/{_sha256(label.encode()).hexdigest()[:32]}{PINS}"
 
 
-def read_pins(path: str) -> tuple[str, frozenset[str]]:
+class Pinned(NamedTuple):
+    """What a label pins, and until when (seconds since 1970; None: until it is removed)."""
+
+    label: str
+    digests: frozenset[str]
+    until: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody renewed it in time."""
+        return self.until is not None and time.time() > self.until
+
+
+def read_pins(path: str) -> Pinned:
     """A file of pins; nothing but its name if it cannot be read."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
             head, _, tail = file.read().partition("\n")
-        return str(json.loads(head)), frozenset(tail.split())
-    except (OSError, ValueError) as e:
+        found = json.loads(head)
+        label, until = found if isinstance(found, list) else (found, None)
+        return Pinned(str(label), frozenset(tail.split()), None if until is None else float(until))
+    except (OSError, ValueError, TypeError) as e:
         log.warning("the pins in %s cannot be read: %s", path, e)
-        return os.path.basename(path), frozenset()  # noqa: PTH119
+        return Pinned(os.path.basename(path), frozenset())  # noqa: PTH119
 
 
 @dataclass(slots=True)
@@ -99,16 +116,20 @@ class Claims:
         self._layout = layout
         self._locks_work = layout.locks_work()
         self._leases: dict[str, _Lease] = {}
-        self._pins: dict[str, tuple[tuple[int, int], frozenset[str]]] = {}
+        self._pins: dict[str, tuple[tuple[int, int], Pinned]] = {}
         self.swept = 0
 
     def refresh(self, *, sweep: bool = True) -> None:
-        """Read what has changed, and remove the leases of the dead."""
+        """Read what has changed, and remove the leases of the dead and the pins whose time is over."""
         leases, pins = {}, {}
         for entry in self._layout.entries(self._layout.leases):
             with contextlib.suppress(FileNotFoundError):
                 if entry.name.endswith(PINS):
-                    pins[entry.path] = self._read_pins(entry)
+                    pinned = self._read_pins(entry)
+                    if not pinned[1].is_over:
+                        pins[entry.path] = pinned
+                    elif sweep:
+                        os.unlink(entry.path)  # noqa: PTH108
                 elif (lease := self._read_lease(entry, sweep)) is not None:
                     leases[entry.path] = lease
         self._leases, self._pins = leases, pins
@@ -118,7 +139,7 @@ class Claims:
         return any(lease.held[sha256] > 0 for lease in self._leases.values()) or self.is_pinned(sha256)
 
     def is_pinned(self, sha256: str) -> bool:
-        return any(sha256 in digests for _, digests in self._pins.values())
+        return any(sha256 in pinned.digests for _, pinned in self._pins.values())
 
     def is_handed(self, sha256: str) -> bool:
         """Whether a living process was given the file."""
@@ -127,17 +148,17 @@ class Claims:
     def held(self) -> set[str]:
         """All that must stay."""
         found = {digest for lease in self._leases.values() for digest, times in lease.held.items() if times > 0}
-        return found.union(*(digests for _, digests in self._pins.values()))
+        return found | self.pinned()
 
     def pinned(self) -> set[str]:
         """All that a label pins."""
-        return set().union(*(digests for _, digests in self._pins.values()))
+        return set().union(*(pinned.digests for _, pinned in self._pins.values()))
 
-    def _read_pins(self, entry: os.DirEntry[str]) -> tuple[tuple[int, int], frozenset[str]]:
+    def _read_pins(self, entry: os.DirEntry[str]) -> tuple[tuple[int, int], Pinned]:
         stat = os.stat(entry.path)  # noqa: PTH116 - and not the entry's, which remembers
         mark = stat.st_ino, stat.st_mtime_ns
         known = self._pins.get(entry.path)
-        return known if known is not None and known[0] == mark else (mark, read_pins(entry.path)[1])
+        return known if known is not None and known[0] == mark else (mark, read_pins(entry.path))
 
     def _read_lease(self, entry: os.DirEntry[str], sweep: bool) -> _Lease | None:
         number = forks.open_file(entry.path, os.O_RDONLY)

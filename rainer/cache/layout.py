@@ -88,15 +88,17 @@ class Layout:
         """A path in `tmp/` that nobody else has."""
         return f"{self.tmp}/{what[:16]}.{os.getpid()}.{secrets.token_hex(6)}"
 
-    def write(self, path: str, data: bytes) -> None:
-        """Put a small file in its place, whole or not at all. To be called with the gate held, or a sweeper may
-        take the temporary file away."""
+    def write(self, path: str, data: bytes, *, synced: bool = False) -> None:
+        """Put a small file in its place, whole or not at all, with `synced` also if the power goes. To be called with
+        the gate held, or a sweeper may take the temporary file away."""
         temporary = self.temporary("small")
         number = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             left = memoryview(data)
             while left:
                 left = left[os.write(number, left) :]
+            if synced:
+                os.fsync(number)
             self._rename(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

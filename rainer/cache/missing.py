@@ -11,8 +11,6 @@ import re
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from rainer.cache import forks, locking
 
 log = logging.getLogger("rainer.cache")
@@ -32,6 +30,8 @@ class MissingList:
 
     def add(self, uri: str) -> bool:
         """Put a URI on the list if it is not there; false if it could not be, which is logged."""
+        import yaml  # a twentieth of the time in which a process that fetches begins; few miss anything
+
         try:
             self._add(uri)
         except (OSError, ValueError, yaml.YAMLError) as e:
@@ -68,6 +68,8 @@ class MissingList:
         return self._known[1]
 
     def _append(self, number: int, uri: str) -> None:
+        import yaml
+
         text = _text(number)
         line = yaml.safe_dump([uri], width=1 << 20, allow_unicode=True)
         if all(_BLOCK_LINE.fullmatch(old) for old in text.split("\n")):
@@ -83,6 +85,8 @@ def _text(number: int) -> str:
 
 
 def _parse(text: str) -> list[str]:
+    import yaml
+
     loaded = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     if loaded is None:
         return []

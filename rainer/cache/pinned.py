@@ -33,9 +33,10 @@ class Pinned:
 
     def get(self, uri: str, sha256: str, size: int | None, name: str | None, progress: Progress | None) -> Path:
         """What `AssetCache.get` does when the file was not given out before."""
-        path = self.find(uri, sha256, size, name)
-        if path is not None:
-            return path
+        return self.find(uri, sha256, size, name) or self.fetch(uri, sha256, size, name, progress)
+
+    def fetch(self, uri: str, sha256: str, size: int | None, name: str | None, progress: Progress | None) -> Path:
+        """The file that was not here a moment ago."""
         digest, file = checked_digest(sha256), _called(uri, name)
         with told(self._parts.layout.root):
             found = self._parts.flights.share((digest, file), lambda: self._fetch(uri, digest, size, file, progress))
