@@ -48,8 +48,8 @@ class AssetPublisher(PublishedVersions):
     end. Others may publish at the same time: different paths all stay, and whoever comes second to one path gets the
     next version; of two who publish the same bytes at once, both may get one version. All calls raise InvalidError and
     its kin for what cannot be published, before anything is sent; StoreUnavailable, NoSpace and what else the store
-    raises, and what the client's commits raise: nothing is committed then but for OutcomeUnknown, which says so. May
-    be used by many threads.
+    raises, and what the client's commits raise: nothing is committed then but for OutcomeUnknown, and where rule 6 of
+    DESIGN-publishing.md ends badly, which both say so. May be used by many threads.
     """
 
     def __init__(

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from rainer.assets.collecting_marks import marked, wait_until_unmarked
 from rainer.assets.published import Stored
 from rainer.assets.publishing_files import Source
-from rainer.errors import DeniedError, InvalidError, ObjectExists, ObjectNotFound, StoreUnavailable, WrongDigest
+from rainer.errors import (
+    DeniedError,
+    InvalidError,
+    ObjectExists,
+    ObjectNotFound,
+    StoreUnavailable,
+    UnavailableError,
+    WrongDigest,
+)
 from rainer.model.assets import asset_path, object_name, split_object_name
 from rainer.store.reading import portions
 from rainer.store.store import Progress, Store
+
+log = logging.getLogger("rainer.assets")
 
 THREADS: Final = 8
 _LOOK_FIRST_BYTES: Final = 8 * 1024 * 1024
@@ -30,6 +41,7 @@ class Objects:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._adopted: set[str] = set()
 
     def uri(self, path: str, version: str) -> str:
         return self.store.uri(object_name(path, version))
@@ -51,8 +63,10 @@ class Objects:
                 is_ours = self._holds(uri, source)
             except ObjectNotFound:
                 continue  # removed between the two looks
-            if is_ours and progress is not None:
-                progress(source.size)
+            if is_ours:
+                self._adopted.add(uri)
+                if progress is not None:
+                    progress(source.size)
             return is_ours
         raise StoreUnavailable(f"{uri} comes and goes", hint="find out who removes it, then publish again")
 
@@ -67,11 +81,27 @@ class Objects:
         """After the commit that names them: see that all objects (path, version, source) are there, or put them back.
 
         A collection that began before the commit may have removed one that was adopted. No collection that begins
-        after it will. Raises StoreUnavailable if one is lost and cannot be put back.
+        after it will. Raises StoreUnavailable if one is lost and cannot be put back, and where the store cannot be
+        asked any more about one that was adopted. What was sent just now is too young for any collection: there a
+        warning does, for it is published, and who is told otherwise publishes it twice.
         """
         objects = {self.uri(path, version): source for path, version, source in placed}
-        wait_until_unmarked(self.store, objects)
-        each(lambda item: self._confirm(*item), objects.items())
+        try:
+            self._wait_until_unmarked(objects)
+            each(lambda item: self._confirm(*item), objects.items())
+        except _Unseen as e:
+            adopted = sorted(self._adopted.intersection(objects))
+            if adopted:
+                raise _not_seen(adopted[0], e.why) from e.why
+            log.warning("published, but the store could not be asked again whether all is there: %s", e.why)
+        finally:
+            self._adopted.difference_update(objects)
+
+    def _wait_until_unmarked(self, objects: Collection[str]) -> None:
+        try:
+            wait_until_unmarked(self.store, objects)
+        except UnavailableError as e:
+            raise _Unseen(e) from e
 
     def versions(self, path: str) -> list[Stored]:
         """The versions of a path that the store lists. Raises InvalidError where it cannot be listed."""
@@ -125,6 +155,8 @@ class Objects:
         try:
             self.store.head(uri)
             return
+        except UnavailableError as e:
+            raise _Unseen(e) from e
         except (ObjectNotFound, DeniedError):
             # Who may not look, or not list what is absent, learns by writing: what is there refuses that.
             pass
@@ -149,6 +181,21 @@ def each(call: Callable[[T], R], items: Iterable[T]) -> list[R]:
             return [future.result() for future in futures]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Unseen(Exception):
+    """After the commit the store could not be asked."""
+
+    def __init__(self, why: UnavailableError) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _not_seen(uri: str, why: Exception) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"it is published and committed, but whether {uri} is still there could not be seen: {why}",
+        hint="do not publish it again, but look whether it is there; only if not, publish it as a new version",
+    )
 
 
 def _lost(uri: str, why: Exception | None) -> StoreUnavailable:

@@ -18,6 +18,7 @@ from rainer.errors import (
     InvalidManifest,
     NamespaceNotFound,
     NoSpace,
+    StoreUnavailable,
     WrongDigest,
 )
 from tests.publishing import DrivenStore, Room, room
@@ -168,3 +169,31 @@ def test_a_cache_that_takes_nothing_stops_no_publish(here: Room) -> None:
     here.publisher(cache=cache).add(PATH, file)
     assert cache.got == [(file, "bar.csv", hashlib.sha256(b"1").hexdigest())]
     assert here.publisher(cache=full).update(PATH, file).version == "1.1.0"
+
+
+@pytest.mark.parametrize("call", ["head", "list"])
+def test_a_store_that_goes_away_after_the_commit_is_no_failure_of_what_was_sent(
+    call: str, here: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = away_after_the_commit(here, call)
+    with here.publisher(store=store) as publisher:
+        assert publisher.add("/a", here.file("a")).version == "1.0.0"
+    assert "published, but the store could not be asked again" in caplog.text
+
+
+def test_of_what_was_adopted_it_is_said_that_it_was_not_seen_again(here: Room) -> None:
+    here.store.put(here.store.uri("a.1.0.0"), b"a")
+    with (
+        here.publisher(store=away_after_the_commit(here, "head")) as publisher,
+        pytest.raises(StoreUnavailable, match=r"it is published and committed, but whether .*a\.1\.0\.0"),
+    ):
+        publisher.add("/a", here.file("a"))
+    assert b"1.0.0" in (here.client.get("prod").payload or b"")
+
+
+def away_after_the_commit(here: Room, call: str) -> DrivenStore:
+    def refuse(made: str, _name: str) -> None:
+        if made == call and "prod" in here.client.heads():
+            raise StoreUnavailable("away")
+
+    return DrivenStore(here.store, before=refuse)
