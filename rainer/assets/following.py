@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rainer.assets.following_attempt import Attempt, ReadySet, restore
-from rainer.assets.following_kept import KeptSets
+from rainer.assets.following_kept import RENEW_S, KeptSets
 from rainer.assets.following_listeners import Listeners, ReadyCallback, closed
 from rainer.assets.remembered import Remembered
 from rainer.assets.resolver_fetching import Fetcher
@@ -143,8 +143,9 @@ class Follower:
             log.exception("the last set of manifest %s cannot be begun with", self._source.key)
         pause: float | None = 0.0
         failures = 0
-        while self._wait(pause):
+        while self._wait(RENEW_S if pause is None else pause):
             try:
+                self._kept.renew()
                 pause = self._advance()
                 failures = 0
             except Exception as e:  # whatever it is, the old set goes on and the next may come
@@ -246,7 +247,6 @@ class Follower:
         log.info("manifest %s: %d assets of revision %s are ready", state.key, found.count, state.revision)
 
     def _calm(self) -> None:
-        self._kept.renew()
         with self._changed:
             self.error = None
             if not self._is_closed:

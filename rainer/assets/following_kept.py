@@ -14,7 +14,9 @@ from rainer.model.commit import Commit
 
 log = logging.getLogger("rainer.assets")
 
-_RENEW_S: Final = 86_400.0
+RENEW_S: Final = 86_400.0
+PIN_S: Final = 30 * RENEW_S
+"""How long the sets of a service that is gone are kept; then they are as any other file that nobody used."""
 
 
 class KeptSets:
@@ -26,7 +28,7 @@ class KeptSets:
         self._label = label
         self._remembered = remembered
         self._pinned: dict[str, Collection[str]] = {}
-        self._renew_at = 0.0
+        self._renew_at = time.monotonic() + RENEW_S
 
     def remembered(self) -> dict[str, Commit] | None:
         """The commits of the set that was live when a program last followed; None where nobody knows."""
@@ -45,12 +47,12 @@ class KeptSets:
     def renew(self) -> None:
         """Say once a day that somebody still lives who wants these: pins that nobody renews end."""
         if time.monotonic() >= self._renew_at:
-            self._renew_at = time.monotonic() + _RENEW_S
+            self._renew_at = time.monotonic() + RENEW_S
             for what in list(self._pinned):
                 self._pin(what)
 
     def _pin(self, what: str) -> None:
         try:
-            self._cache.pin(f"{self._label} {what}", self._pinned[what])
+            self._cache.pin(f"{self._label} {what}", self._pinned[what], for_s=PIN_S)
         except (OSError, RainerError) as e:
             log.info("the assets of manifest %s cannot be pinned: %s", self._key, e)

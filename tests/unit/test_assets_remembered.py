@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import rainer
+from rainer.assets.following_kept import PIN_S
 from rainer.assets.remembered import FOLDER, Remembered
 from rainer.cache import AssetCache
-from tests.asset_places import Journal, SlowStore, new_store, put
+from tests.asset_places import Journal, SlowStore, new_store, put, sweep
 from tests.mirrors import commit
 from tests.services.waiting import wait_until
 
@@ -101,3 +103,30 @@ def test_two_trees_of_one_name_are_two_manifests(store: SlowStore, tmp_path: Pat
             labels.add(assets._follower._kept._label)
         mirror.close()
     assert len(labels) == 2
+
+
+def test_the_pins_of_a_service_that_is_gone_end_and_those_of_one_that_lives_do_not(
+    store: SlowStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, started = Journal(), time.time()
+    journal.change({"/a": put(store, "/a", "1.0.0", b"a1")})
+    with AssetCache(tmp_path) as cache, journal.mirror() as mirror:
+        with rainer.Assets(mirror, store=store, cache=cache) as assets:
+            assets.on_ready(lambda snapshot: None)
+            file = assets.wait_until_ready(10)("/a")
+            follower = assets._follower
+            assert follower is not None
+            monkeypatch.setattr("rainer.cache.claims.time.time", lambda: started + PIN_S - 60)
+            follower._kept._renew_at = 0.0  # a day later
+            follower._tell()
+            wait_until(lambda: follower._kept._renew_at > 0, 10, "it was renewed")
+        cache.pin("mine", [])
+        monkeypatch.setattr("rainer.cache.claims.time.time", lambda: started + PIN_S + 60)
+        assert len(cache.pins()) == 2
+        sweep(cache)
+        assert file.exists()
+        monkeypatch.setattr("rainer.cache.claims.time.time", lambda: started + 2 * PIN_S)
+        assert list(cache.pins()) == ["mine"]
+        sweep(cache)
+        assert not file.exists()
+        assert len(list((cache.directory / "leases").glob("*.pins"))) == 1
