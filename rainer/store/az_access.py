@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from rainer.errors import CredentialsError, InvalidUri, missing_extra
+from rainer.errors import CredentialsError, missing_extra
+from rainer.store.credential_names import chosen
 
 VERSION: Final = "2021-12-02"
 _SCOPE: Final = "https://storage.azure.com/.default"
 _ABSENT_FOR_S: Final = 30.0
 _RENEW_BEFORE_S: Final = 300.0
-_ELSEWHERE: Final = {"profile", "file", "bearer"}
-_VALUED: Final = {"key", "sas", "connection"}
+_VALUED: Final = ("key", "sas", "connection")
 _SIGNED_HEADERS: Final = (
     "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Type", "Date",
     "If-Modified-Since", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range",
@@ -167,15 +167,8 @@ SUFFIX: Final = "core.windows.net"
 
 def names_for(credentials: Sequence[str], *, has_sas: bool) -> tuple[str, ...]:
     """The credentials that mean something here; raises InvalidUri for what means nothing anywhere."""
-    found = []
-    for name in credentials:
-        kind, _, value = name.partition(":")
-        if name in ("default", "env", "anonymous") or (kind in _VALUED and value):
-            found.append(name)
-        elif kind not in _ELSEWHERE:
-            hint = "name default, connection:STRING, sas:TOKEN, key:KEY or anonymous"
-            raise InvalidUri(f"{kind!r} names no credentials", hint=hint)
-    return tuple(found) or (() if has_sas else ("default",))
+    found = chosen(credentials, _VALUED, "name default, connection:STRING, sas:TOKEN, key:KEY or anonymous")
+    return found or (() if has_sas else ("default",))
 
 
 def denied(uri: str, reasons: Sequence[tuple[str, str]]) -> CredentialsError:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from rainer.errors import CredentialsError, InvalidUri, StoreUnavailable, missing_extra
+from rainer.errors import CredentialsError, StoreUnavailable, missing_extra
+from rainer.store.credential_names import chosen
 from rainer.store.http_connect import Origin
 
 SCOPES: Final = ("https://www.googleapis.com/auth/devstorage.read_write",)
 _ABSENT_FOR_S: Final = 30.0
 """So long the absence of credentials is believed: looking for them can mean to wait for a machine's metadata."""
-_ELSEWHERE: Final = {"profile", "key", "sas", "connection"}
 _HINT: Final = (
     "set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file, or log in with"
     " `gcloud auth application-default login`; what to try is named as `default file:KEY.json bearer:TOKEN anonymous`"
@@ -111,14 +111,8 @@ def names_for(credentials: Sequence[str], *, has_endpoint: bool) -> tuple[str, .
 
     Where none is named it is `default`, and `anonymous` for an endpoint of one's own, which is an emulator.
     """
-    found = []
-    for name in credentials:
-        kind, _, value = name.partition(":")
-        if name in ("default", "env", "anonymous") or (kind in ("file", "bearer") and value):
-            found.append(name)
-        elif kind not in _ELSEWHERE:
-            raise InvalidUri(f"{kind!r} names no credentials", hint="name default, file:PATH, bearer:TOKEN, anonymous")
-    return tuple(found) or (("anonymous",) if has_endpoint else ("default",))
+    found = chosen(credentials, ("file", "bearer"), "name default, file:PATH, bearer:TOKEN or anonymous")
+    return found or (("anonymous",) if has_endpoint else ("default",))
 
 
 def denied(uri: str, reasons: Sequence[tuple[str, str]]) -> CredentialsError:

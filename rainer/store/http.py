@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from rainer.errors import InvalidUri
+from rainer.store.credential_names import chosen
 from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_connect import Origin, split_url
 from rainer.store.http_pool import HttpPool, Sign
 from rainer.store.http_reading import info_of, range_headers, reading_of, refusal, shown
 from rainer.store.store import ObjectInfo, Reading, Store
-
-_NAMES = ("default", "env", "anonymous")
 
 
 class HttpStore(Store):
@@ -80,14 +78,12 @@ def _logins(url: str, credentials: Sequence[str]) -> list[str | None]:
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         found.append("Basic " + base64.b64encode(login.encode()).decode())
-    for name in credentials:
+    for name in chosen(credentials, ("bearer",), "name bearer:TOKEN or anonymous, for a web server"):
         kind, _, value = name.partition(":")
-        if kind == "bearer" and value:
+        if kind == "bearer":
             found.append(f"Bearer {value}")
         elif name == "anonymous":
             found.append(None)
-        elif name not in _NAMES and kind != "profile":
-            raise InvalidUri(f"{kind!r} is no kind of credentials", hint="bearer:TOKEN or anonymous, for a web server")
     return found or [None]
 
 

@@ -15,7 +15,7 @@ from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_connect import Origin
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of
-from rainer.store.s3_access import AbsentError, Access, check_name, need_botocore
+from rainer.store.s3_access import AbsentError, Access, names_for, need_botocore
 from rainer.store.s3_errors import Fault, denied, fault_of, fault_of_client_error
 from rainer.store.s3_upload import PART_BYTES, Upload, digest_of, put_bytes, put_parts
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
@@ -30,9 +30,10 @@ class S3Store(Store):
     """A bucket, or what is below a prefix in it, of S3 or a compatible server.
 
     `credentials` names what to try, in order, where one is missing or refused: `default` (alone, if nothing is named:
-    the chain of botocore, with its environment variables and files), `env`, `profile:NAME`, `anonymous`; what worked
-    is tried first from then on. Region and endpoint come from the same places (AWS_REGION, AWS_ENDPOINT_URL_S3,
-    profiles) unless given; a bucket that says that it lives elsewhere is asked there. `timeout_s` is how long the
+    the chain of botocore, with its environment variables and files), `env`, `profile:NAME`, `anonymous`; names for
+    stores of other kinds are passed over, and what worked is tried first from then on. Region and endpoint come from
+    the same places (AWS_REGION, AWS_ENDPOINT_URL_S3, profiles) unless given; a bucket that says that it lives
+    elsewhere is asked there. `timeout_s` is how long the
     server may send nothing. The SHA-256 of objects that this store put is kept as the metadata `sha256`.
     """
 
@@ -44,9 +45,7 @@ class S3Store(Store):
         self.bucket = self.url[5:].partition("/")[0]
         if not self.url.lower().startswith("s3://") or not _BUCKET.fullmatch(self.bucket):
             raise InvalidUri(f"{url!r} names no bucket", hint="such as s3://bucket or s3://bucket/prefix")
-        self._names = tuple(credentials) or ("default",)
-        for name in self._names:
-            check_name(name)
+        self._names = names_for(credentials)
         self._given = (region, endpoint_url, timeout_s)
         self._here: _Here | None = None
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from rainer.errors import InvalidUri, missing_extra
+from rainer.errors import missing_extra
+from rainer.store.credential_names import chosen
 from rainer.store.http_connect import Origin, split_url
 from rainer.store.s3_environment import plain_environment
 from rainer.store.s3_signing import Keys, Signer
@@ -216,12 +218,9 @@ def _troubles() -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError, RuntimeError, AbsentError
 
 
-def check_name(name: str) -> None:
-    """Raises InvalidUri for what is no name of credentials."""
-    kind, _, rest = name.partition(":")
-    if name in ("default", "env", "anonymous") or (kind == "profile" and rest):
-        return
-    raise InvalidUri(f"{name!r} names no credentials", hint="name default, env, profile:NAME or anonymous")
+def names_for(credentials: Sequence[str]) -> tuple[str, ...]:
+    """The credentials that mean something here. Raises InvalidUri for what means nothing anywhere."""
+    return chosen(credentials, ("profile",), "name default, env, profile:NAME or anonymous") or ("default",)
 
 
 def _session(name: str) -> Session:

@@ -162,7 +162,7 @@ def test_credentials_are_tried_in_order_and_what_worked_is_remembered(server: Ba
 
 
 def test_credentials_of_no_kind_are_refused(server: BadHttp) -> None:
-    with pytest.raises(InvalidUri, match="'password' is no kind of credentials"):
+    with pytest.raises(InvalidUri, match="names no credentials"):
         HttpStore(server.url, credentials=["password:x"])
 
 
