@@ -72,8 +72,8 @@ class Places(ABC):
         removed = 0
         with contextlib.suppress(ObjectNotFound), storing(self.spool):
             for entry in os.scandir(self.spool):
-                with contextlib.suppress(FileNotFoundError):
-                    if entry.stat().st_mtime < time.time() - grace_s:
+                with contextlib.suppress(OSError):  # another sweep was faster, or it is nothing of ours
+                    if entry.is_file() and entry.stat().st_mtime < time.time() - grace_s:
                         Path(entry.path).unlink()
                         removed += 1
         return removed

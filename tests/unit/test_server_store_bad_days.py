@@ -51,6 +51,14 @@ def test_what_cannot_be_removed_is_told_and_is_in_nobodys_way(files: Files) -> N
     assert files.sweep(0).places == 1
 
 
+def test_what_is_no_file_among_those_received_is_let_be(files: Files) -> None:
+    put(files, "a", b"1")
+    (files.places.spool / "lost+found").mkdir()
+    files.delete("a", Terms(FOREVER))
+    time_passes(files)
+    assert files.sweep(0) == Swept(1, 0)
+
+
 def test_a_sweep_ends_when_the_server_does(files: Files) -> None:
     for number in range(3):
         put(files, f"{number}", b"contents %d" % number)
