@@ -137,7 +137,8 @@ class Assets(ReadableAssets):
 
     @property
     def status(self) -> str:
-        """ "live" before `on_ready`; then "starting" (nothing ready yet), "ready", "fetching", "failed", "closed"."""
+        """ "live" before `on_ready`; then "starting" (nothing ready yet), "ready", "fetching", "failed", "closed"; in a
+        forked child "inherited", until it calls `on_ready` itself."""
         if self._follower is None:
             return "live"
         status = self._follower.status

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rainer.assets.lockfile import LockFile
+from rainer.assets.publishing_objects import each
 from rainer.assets.resolver_fetching import Fetcher
 from rainer.assets.resolver_reading import collect
 from rainer.assets.resolver_view import Resolved, View
@@ -23,6 +24,7 @@ def locked(
     if paths is None and isinstance(source, LockSource):
         return replace(source.lock, store=store.url)
     entries: dict[str, Entry] = {}
+    incomplete: list[Resolved] = []
     unknown: list[Resolved] = []
     for one in view.chosen(paths):
         entry = entries[one.path] = view.state.manifest[one.path]
@@ -32,11 +34,13 @@ def locked(
                 hint="publish it, or take the override out of the manifest",
             )
         if entry.sha256 is None or entry.size is None:
-            told = store.head(one.uri)
-            if told.size is None or (told.sha256 or entry.sha256) is None:
-                unknown.append(one)
-            else:
-                entries[one.path] = Entry(entry.version, entry.sha256 or told.sha256, told.size)
+            incomplete.append(one)
+    for one, told in zip(incomplete, each(lambda one: store.head(one.uri), incomplete), strict=True):
+        sha256 = one.sha256 or told.sha256
+        if told.size is None or sha256 is None:
+            unknown.append(one)
+        else:
+            entries[one.path] = Entry(one.version, sha256, told.size)
     for path, file in collect(fetcher.fetch_many(unknown, progress)).items():
         one = view.find(path)
         entries[path] = Entry(one.version, fetcher.digest(one), file.stat().st_size)

@@ -44,9 +44,12 @@ def sync(
 ) -> SyncReport:  # fmt: skip
     """See ReadableAssets.sync."""
     _check_places(wanted)
-    directory.mkdir(parents=True, exist_ok=True)
-    with _alone(directory):
-        return _Folder(directory, how).sync(wanted, fetcher, progress)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with _alone(directory):
+            return _Folder(directory, how).sync(wanted, fetcher, progress)
+    except OSError as e:
+        raise _unwritable(directory, e) from e
 
 
 def _check_places(wanted: list[Resolved]) -> None:
@@ -73,7 +76,11 @@ def _alone(directory: Path) -> Iterator[None]:
     number = os.open(directory / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         with contextlib.suppress(OSError):  # a file system without locks; files still change one at a time
-            fcntl.flock(number, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.warning("another sync of %s is under way; this one waits for its end", directory)
+                fcntl.flock(number, fcntl.LOCK_EX)
         yield
     finally:
         os.close(number)
@@ -145,8 +152,7 @@ class _Folder:
             materialize(source, place, self._how)
             found = place.lstat()
         except OSError as e:
-            error = NoSpace if e.errno in _FULL else InvalidError
-            raise error(f"{place} cannot be written: {e.strerror}", hint="make room, or choose another folder") from e
+            raise _unwritable(place, e) from e
         self._ours[wanted.path] = {
             "uri": wanted.uri, "sha256": wanted.sha256, "size": found.st_size, "mtime_ns": found.st_mtime_ns,
         }  # fmt: skip
@@ -207,6 +213,13 @@ def _has_digest(place: Path, sha256: str | None) -> bool:
         return False
     with place.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def _unwritable(place: Path, e: OSError) -> RainerError:
+    error = NoSpace if e.errno in _FULL else InvalidError
+    return error(
+        f"{e.filename or place} cannot be written: {e.strerror or e}", hint="make room, or choose another folder"
+    )
 
 
 _FULL: Final = frozenset((28, 122))

@@ -92,7 +92,8 @@ class KeepingFetcher(Fetcher):
 
 class AssetSnapshot(ReadableAssets):
     """A manifest as of one moment. Every file that it gave out stays in the cache until it is closed, at the end of a
-    `with`, or forgotten; of one that followed assets made ready, all of their files do.
+    `with`, or forgotten; of one that followed assets made ready, all of their files do. Where the Assets opened the
+    cache themselves, it ends with them.
 
     Safe across threads. In a forked child it can be read, and what is held is so by the parent.
     """

@@ -14,7 +14,7 @@ from rainer.assets.sources import SERVER_STORE, ManifestState, Source, no_manife
 from rainer.assets.sources_history import history
 from rainer.assets.stored import ReadManifest, read_manifest
 from rainer.client import Client
-from rainer.errors import InvalidError, InvalidManifest, UnavailableError
+from rainer.errors import InvalidError, InvalidManifest, NotFoundError, RainerError, UnavailableError
 from rainer.model.manifest import Entry
 from rainer.model.manifest_parts import check_manifest_key, part_key
 
@@ -31,7 +31,7 @@ class ClientSource(Source):
     """Asks the server again when what it said is older than `revalidate_s` seconds.
 
     While the server is away, what it said last goes on, also what it said to an earlier program with the same cache
-    (`remembered`); the log says so.
+    (`remembered`); the log says so. So it does when the server, or what stands in for it, refuses us by now.
     """
 
     def __init__(
@@ -72,7 +72,9 @@ class ClientSource(Source):
         begun = time.monotonic()
         try:
             found = read_manifest(self._client, self.key, self._read)
-        except (UnavailableError, InvalidManifest) as e:
+        except NotFoundError:
+            raise  # it has an answer, and it is no
+        except RainerError as e:
             self._go_on_without(e, time.monotonic() - begun)
             return
         self._due, self.error = time.monotonic() + (self.poll_s or 0), None
@@ -93,9 +95,11 @@ class ClientSource(Source):
             self.key, self.namespace, found.stored.manifest, found.head.version, found.revision, commits
         )  # fmt: skip
 
-    def _go_on_without(self, error: UnavailableError | InvalidManifest, took_s: float) -> None:
+    def _go_on_without(self, error: RainerError, took_s: float) -> None:
         if self._state is None:
-            commits = None if self._remembered is None else self._remembered.load()
+            # Who is refused, or asks what is no server, is told so to begin with, and not only once it ran well.
+            may_begin = self._remembered is not None and isinstance(error, UnavailableError | InvalidManifest)
+            commits = self._remembered.load() if may_begin and self._remembered is not None else None
             if not commits:
                 raise error
             self._state = self.restore(commits)
@@ -103,7 +107,7 @@ class ClientSource(Source):
             log.warning("manifest %s of %s is as it was last seen: %s", self.key, self._client.url, error)
         self.error = error
         away_s = max(_AWAY_S, _AWAY_TIMES * took_s)
-        self._due = time.monotonic() + (away_s if isinstance(error, UnavailableError) else self.poll_s or 0)
+        self._due = time.monotonic() + (self.poll_s or 0 if isinstance(error, InvalidManifest) else away_s)
 
     @property
     def has_history(self) -> bool:

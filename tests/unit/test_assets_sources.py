@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 import rainer
 from rainer.assets.lockfile import LockFile
 from rainer.assets.sources_files import file_source
-from rainer.errors import InvalidError, InvalidManifest
+from rainer.assets.stored import ReadManifest
+from rainer.errors import DeniedError, InvalidError, InvalidManifest, RainerError, UnavailableError
 from rainer.model.manifest import Entry, Manifest
 from rainer.model.manifest_parts import StoredManifest
-from tests.asset_places import new_store, put
+from tests.asset_places import Journal, new_store, put
+from tests.mirrors import commit
 
 GOOD = Entry("1.0.0", "0" * 64, 1)
 
@@ -108,3 +111,44 @@ def test_projects_with_files_of_one_name_keep_their_own_pins(tmp_path: Path) -> 
             assets.wait_until_ready(10)
     assert len(set(cache.pins().values())) == 2
     cache.close()
+
+
+@pytest.mark.parametrize(
+    "error", [UnavailableError("away"), DeniedError("who are you?"), InvalidError("this is no Rainer server")]
+)
+def test_what_a_server_said_last_goes_on_when_it_refuses_us(
+    error: RainerError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = commit("prod", 1, b'{"/a": "1.0.0"}', 1)
+    read = ReadManifest(StoredManifest("prod", Manifest.parse(said.payload or b""), {"prod": 1}), said, {})
+    monkeypatch.setattr("rainer.assets.sources_client.read_manifest", lambda *_args: read)
+    with rainer.Assets("http://localhost:1/diary", cache=tmp_path, revalidate_s=0) as assets:
+        asked: list[None] = []
+
+        def refuse(*_args: object) -> ReadManifest:
+            asked.append(None)
+            raise error
+
+        assert assets.version == 1
+        monkeypatch.setattr("rainer.assets.sources_client.read_manifest", refuse)
+        assert [assets.version, assets.version, assets.error] == [1, 1, error]
+        assert len(asked) == 1  # and it is left alone for a while
+    with rainer.Assets("http://localhost:1/diary", cache=tmp_path / "other") as assets, pytest.raises(type(error)):
+        assets.version  # noqa: B018
+
+
+def test_a_digest_that_could_not_be_looked_up_is_looked_up_again(tmp_path: Path) -> None:
+    store = new_store()
+    right = put(store, "/a", "1.0.0", b"a1")
+    journal = Journal()
+    journal.change({"/a": put(store, "/a", "2.0.0", b"a2")})
+    with journal.mirror() as mirror, rainer.Assets(mirror, store=store, cache=tmp_path) as assets:
+        answers: list[Callable[[], Iterator[Entry]]] = [lambda: away(), lambda: iter([right])]
+        assets._source.history = lambda _path: answers.pop(0)()  # type: ignore[method-assign, assignment]
+        view = assets._view()
+        assert assets._versions.resolve(view, "/a", "1.0.0").sha256 is None
+        assert assets._versions.resolve(view, "/a", "1.0.0").sha256 == right.sha256
+
+
+def away() -> Iterator[Entry]:
+    raise UnavailableError("the history is away")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import rainer
 from rainer.errors import InvalidError, NotFoundError
 from rainer.model.manifest import Entry
 from tests.asset_places import Journal, SlowStore, new_store, put
+from tests.services.waiting import wait_until
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ def test_what_a_killed_sync_left_is_known_by_its_digest(
             copy(source, place, how)  # type: ignore[arg-type]
             os._exit(9)
 
-        resolver_sync.materialize = copy_and_die  # type: ignore[assignment]
+        resolver_sync.materialize = copy_and_die  # type: ignore[assignment, attr-defined]
         assets.sync(tmp_path / "out")
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -161,3 +163,25 @@ def test_what_has_no_digest_is_not_copied_again(
     assert "/3.csv" in assets.sync(tmp_path / "out").placed
     again = assets.sync(tmp_path / "out")
     assert (again.placed, len(again.unchanged)) == ([], 3)
+
+
+def test_a_place_that_cannot_be_is_named(assets: rainer.Assets, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InvalidError, match=r"file.* cannot be written: ") as caught:
+        assets.sync(tmp_path / "file" / "out")
+    assert caught.value.hint
+
+
+def test_a_second_sync_says_that_it_waits_for_the_first(
+    assets: rainer.Assets, store: SlowStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = store.held_back[store.uri("3.1.0.0.csv")] = threading.Event()
+    threads = [threading.Thread(target=assets.sync, args=(tmp_path / "out",)) for _ in range(2)]
+    threads[0].start()
+    assert store.reached.wait(10)
+    threads[1].start()
+    wait_until(lambda: "waits for its end" in caplog.text, 10, "it said so")
+    gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(held(tmp_path / "out")) == 3
