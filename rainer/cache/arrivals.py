@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from rainer.cache import forks, locking
@@ -40,6 +41,16 @@ class Arrived(NamedTuple):
     found: Found
     sha256: str
     etag: str | None = None
+
+
+@dataclass(slots=True)
+class _Temporary:
+    """A file on its way, open and locked."""
+
+    number: int
+    path: str
+    has_room: bool
+    is_moved: bool = False
 
 
 class Arrivals:
@@ -99,29 +110,31 @@ class Arrivals:
     def _bring(
         self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
     ) -> Arrived | None:
-        with self._temporary(size or 0) as (number, path, has_room):
-            announce(path)
-            if size is not None and not has_room:
+        with self._temporary(size or 0) as temporary:
+            announce(temporary.path)
+            if size is not None and not temporary.has_room:
                 self._room.make(size)
-            fetched = fill(number)
+            fetched = fill(temporary.number)
             if fetched is None:
                 return None
             if size is None:
                 self._room.make(fetched.size)
-            found = self._blobs.place(path, number, fetched.sha256, name, fetched.size)
+            found = self._blobs.place(temporary.path, temporary.number, fetched.sha256, name, fetched.size)
+            temporary.is_moved = True
             return Arrived(found, fetched.sha256, fetched.info.etag)
 
     @contextmanager
-    def _temporary(self, size: int) -> Iterator[tuple[int, str, bool]]:
+    def _temporary(self, size: int) -> Iterator[_Temporary]:
         """A new file in `tmp/`, open and locked, gone at the end unless it was moved; and whether `size` has room."""
         with self._gate.shared() as gate:  # or a sweeper could find it before it is locked
             path = self._layout.temporary("arriving")
             number = self._layout.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             locking.try_lock(number, exclusive=True)
-            has_room = self._room.has(size, gate)
+            temporary = _Temporary(number, path, self._room.has(size, gate))
         try:
-            yield number, path, has_room
+            yield temporary
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108
+            if not temporary.is_moved:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108
             forks.close_file(number)

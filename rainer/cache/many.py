@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
 from rainer.errors import RainerError
@@ -25,26 +27,37 @@ class Wanted:
 
 
 Outcome: TypeAlias = tuple[Wanted, Path | RainerError]
+_Landed: TypeAlias = tuple[Wanted, Path | BaseException]
 
 
 def each(
     wanted: Iterable[Wanted], here: Callable[[Wanted], Path | None], fetch: Callable[[Wanted], Path], threads: int
 ) -> Iterator[Outcome]:
     """Every wanted file once, as they come; an error of ours takes the place of the path."""
-    todo = iter(wanted)
-    with ThreadPoolExecutor(threads, thread_name_prefix="rainer-cache") as pool:
-        under_way: dict[Future[Path], Wanted] = {}
+    landed: SimpleQueue[_Landed] = SimpleQueue()
+
+    def bring(one: Wanted) -> None:
         try:
-            for one in todo:
+            landed.put((one, fetch(one)))
+        except BaseException as e:
+            landed.put((one, e))
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="rainer-cache") as pool:
+        under_way = 0
+        try:
+            for one in wanted:
                 path = _outcome(one, here)
                 if path is not None:
                     yield one, path
                     continue
-                under_way[pool.submit(fetch, one)] = one
-                if len(under_way) >= threads * _WAITING:
-                    yield from _landed(under_way)
-            while under_way:
-                yield from _landed(under_way)
+                pool.submit(bring, one)
+                under_way += 1
+                if under_way >= threads * _WAITING:
+                    for outcome in _taken(landed):
+                        under_way -= 1
+                        yield outcome
+            for _ in range(under_way):
+                yield _outcome_of(*landed.get())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -56,13 +69,15 @@ def _outcome(one: Wanted, here: Callable[[Wanted], Path | None]) -> Path | Raine
         return e
 
 
-def _landed(under_way: dict[Future[Path], Wanted]) -> Iterator[Outcome]:
-    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-    for future in done:
-        one = under_way.pop(future)
-        try:
-            path = future.result()
-        except RainerError as e:
-            yield one, e
-        else:
-            yield one, path
+def _taken(landed: SimpleQueue[_Landed]) -> Iterator[Outcome]:
+    """At least one that has come, and what else has."""
+    yield _outcome_of(*landed.get())
+    with contextlib.suppress(Empty):
+        while True:
+            yield _outcome_of(*landed.get_nowait())
+
+
+def _outcome_of(one: Wanted, result: Path | BaseException) -> Outcome:
+    if isinstance(result, BaseException) and not isinstance(result, RainerError):
+        raise result
+    return one, result

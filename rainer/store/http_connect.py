@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import ssl
-import urllib.request
+import struct
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +80,10 @@ def _ascii(host: str, url: str) -> str:
 @lru_cache(maxsize=256)
 def way_to(origin: Origin) -> Way:
     """The proxy for an origin, as the environment (or the system's settings) names it: `https_proxy`, `no_proxy` …"""
+    if sys.platform not in ("darwin", "win32") and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return Way(None, None)  # as urllib.request would say, which takes 8 ms to load
+    import urllib.request
+
     named = urllib.request.getproxies().get(origin.scheme)
     if not named or urllib.request.proxy_bypass(origin.host):
         return Way(None, None)
@@ -102,7 +108,20 @@ def connect(origin: Origin, timeout_s: float, ca_bundle: str | None) -> Connecti
         raise WireError(f"no connection to {origin.netloc} came about in time", stalled=True, unreached=True) from e
     except OSError as e:
         raise WireError(f"no connection to {origin.netloc}: {e.strerror or e}", unreached=True) from e
+    if not isinstance(sock, ssl.SSLSocket):
+        _time_in_kernel(sock, timeout_s)
     return Connection(sock, timeout_s)
+
+
+def _time_in_kernel(sock: socket.socket, timeout_s: float) -> None:
+    """Let the system bound each wait: Python, asked to, calls poll before every read and write."""
+    if os.name != "posix":
+        return
+    microseconds = max(1_000, int(timeout_s * 1e6))  # none at all would mean for ever
+    value = struct.pack("@ll", *divmod(microseconds, 1_000_000))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+    sock.settimeout(None)
 
 
 def _dial(origin: Origin, timeout_s: float, ca_bundle: str | None) -> socket.socket:

@@ -71,7 +71,7 @@ class Connection:
             self.sock.sendall(head)
             for piece in body() if body is not None else ():
                 self.sock.sendall(piece)
-        except TimeoutError as e:
+        except (TimeoutError, BlockingIOError) as e:
             raise WireError(f"nothing more was taken for {self._timeout_s:g} s", stalled=True) from e
         except (BrokenPipeError, ConnectionResetError):
             if body is None:
@@ -132,7 +132,7 @@ class Connection:
     def _receive(self, target: memoryview) -> int:
         try:
             count = self.sock.recv_into(target)
-        except TimeoutError as e:
+        except (TimeoutError, BlockingIOError) as e:  # the latter where the system does the timing
             raise WireError(f"no byte came for {self._timeout_s:g} s", stalled=True) from e
         except OSError as e:
             raise WireError(f"the connection broke: {e.strerror or e}") from e
