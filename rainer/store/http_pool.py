@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 from urllib.parse import urljoin
 
@@ -213,6 +212,8 @@ def _retry_after_s(head: Head) -> float | None:
     text = head.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    from email.utils import parsedate_to_datetime  # as much to load as the rest of this room
+
     try:
         return parsedate_to_datetime(text).timestamp() - time.time() if text else None
     except ValueError:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from xml.sax.saxutils import unescape
 
 from rainer.errors import (
     CredentialsError,
@@ -87,6 +86,8 @@ def fault_of(answer: HttpAnswer) -> Fault:
     text = answer.read(_TEXT_BYTES).decode("utf-8", "replace")
     answer.close()
     code, message = _CODE.search(text), _MESSAGE.search(text)
+    from xml.sax.saxutils import unescape
+
     return Fault(answer.status, unescape(code[1]) if code else "", unescape(message[1]) if message else "")
 
 
