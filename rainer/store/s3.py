@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,13 +19,15 @@ from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of
 from rainer.store.s3_access import AbsentError, Access, names_for, need_botocore
 from rainer.store.s3_errors import Fault, denied, fault_of, fault_of_client_error
-from rainer.store.s3_upload import PART_BYTES, Upload, digest_of, put_bytes, put_parts
+from rainer.store.s3_upload import PART_BYTES, Told, Upload, digest_of, put_bytes, put_parts
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
 
 T = TypeVar("T")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 PAGE_OBJECTS: Final = 1_000
 _REGION: Final = "x-amz-bucket-region"
+_CONFLICTS: Final = {"ConditionalRequestConflict", "OperationAborted"}
+_CONFLICT_PAUSES_S: Final = (0.1, 0.5, 2.0)
 
 
 class S3Store(Store):
@@ -73,19 +77,28 @@ class S3Store(Store):
         if create_only and size > PART_BYTES and self._exists(uri):
             raise ObjectExists(f"{uri} exists already", hint="objects like it are written once: take another name")
 
+        told = Told(progress)
+
         def send(client: Any) -> str | None:
             upload = Upload(client, self.bucket, self._key(uri), digest, create_only)
             if isinstance(source, bytes):
-                return put_bytes(upload, source, progress)
+                return put_bytes(upload, source, told.tell)
             if size <= PART_BYTES:
-                return put_bytes(upload, source.read_bytes(), progress)
+                return put_bytes(upload, source.read_bytes(), told.tell)
             with source.open("rb") as file:
-                return put_parts(upload, file.fileno(), size, progress)
+                return put_parts(upload, file.fileno(), size, told.tell)
 
-        try:
-            return ObjectInfo(uri, size, self._do(uri, send), digest)
-        except ObjectExists as e:
-            return self._put_by_ourselves(uri, digest, e)
+        for pause_s in (*_CONFLICT_PAUSES_S, None):
+            try:
+                return ObjectInfo(uri, size, self._do(uri, send), digest)
+            except ObjectExists as e:
+                return self._put_by_ourselves(uri, digest, e)
+            except _ConflictError:
+                told.take_back()
+                if pause_s is None:
+                    raise
+                time.sleep(pause_s * random.uniform(0.5, 1.0))
+        raise AssertionError("unreachable")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         root = unquote(self.url[5 + len(self.bucket) + 1 :])
@@ -161,7 +174,7 @@ class S3Store(Store):
             except AbsentError as e:
                 reasons.append((name, str(e)))
                 continue
-            if answer.status < 400 or answer.status == 416:
+            if answer.status < 300 or answer.status in (304, 416):
                 here.chosen = name
                 return answer
             fault = fault_of(answer)
@@ -184,6 +197,8 @@ class S3Store(Store):
                 reasons.append((name, str(e)))
             except ClientError as e:
                 fault = fault_of_client_error(e.response)  # type: ignore[arg-type]
+                if fault.code in _CONFLICTS:
+                    raise _ConflictError(f"{uri} is being written by somebody else ({fault})", hint="try again") from e
                 if not fault.is_denial:
                     raise fault.error(uri) from e
                 reasons.append((name, str(fault)))
@@ -199,6 +214,10 @@ def _read_error(fault: Fault, uri: str) -> RainerError:
     if fault.status == 412:
         return ObjectNotFound(f"{uri} is no longer what it was", hint="read it anew")
     return fault.error(uri)
+
+
+class _ConflictError(StoreUnavailable):
+    """A put on condition met another put or a delete: S3 says neither yes nor no, and wants to be asked again."""
 
 
 class _Here:

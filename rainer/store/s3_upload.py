@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,6 +46,27 @@ class Upload:
     @property
     def metadata(self) -> dict[str, str]:
         return {"sha256": self.sha256}
+
+
+class Told:
+    """What a caller's callback was told of one put, from several threads, so that a put begun anew can take it back."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.tell: Final = None if progress is None else self._tell
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def take_back(self) -> None:
+        """Tell that all of it was in vain."""
+        if self._count:
+            self._tell(-self._count)
+
+    def _tell(self, count: int) -> None:
+        with self._lock:
+            self._count += count
+        if self._progress is not None:
+            self._progress(count)
 
 
 def put_bytes(upload: Upload, data: bytes, progress: Progress | None) -> str | None:

@@ -1,0 +1,72 @@
+"""S3 by answers that a real server gives too seldom for a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rainer.errors import InvalidError, ObjectExists, StoreUnavailable
+from rainer.store import S3Store, s3
+from tests.unit.http_script import ScriptedServer, Step, answer
+
+CONFLICT = answer(409, "<Error><Code>ConditionalRequestConflict</Code><Message>A conflict.</Message></Error>")
+EXISTS = answer(412, "<Error><Code>PreconditionFailed</Code><Message>It is there.</Message></Error>")
+DATA = b"some bytes"
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setattr("urllib3.util.wait_for_read", lambda *_, **__: False)  # a second for a "100 Continue"
+    monkeypatch.setattr(s3, "_CONFLICT_PAUSES_S", (0.01, 0.01))
+
+
+@pytest.fixture
+def scripted(request: pytest.FixtureRequest) -> Iterator[tuple[S3Store, ScriptedServer]]:
+    with ScriptedServer(*request.param) as server:
+        store = S3Store("s3://bucket", endpoint_url=f"http://127.0.0.1:{server.port}", timeout_s=5)
+        yield store, server
+        store.close()
+
+
+def script(*steps: Step) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("scripted", [steps], indirect=True)
+
+
+@script(CONFLICT, answer(200, headers={"ETag": '"e"'}))
+def test_a_put_that_met_another_is_begun_anew(scripted: tuple[S3Store, ScriptedServer]) -> None:
+    store, server = scripted
+    told: list[int] = []
+    assert store.put("s3://bucket/a", DATA, create_only=True, progress=told.append).etag == '"e"'
+    assert sum(told) == len(DATA)
+    assert [received.headers["if-none-match"] for received in server.received] == [b"*", b"*"]
+
+
+@script(CONFLICT, EXISTS)
+def test_who_loses_against_another_is_told_that_it_exists(scripted: tuple[S3Store, ScriptedServer]) -> None:
+    with pytest.raises(ObjectExists):
+        scripted[0].put("s3://bucket/a", DATA, create_only=True)
+
+
+@script(CONFLICT)
+def test_a_conflict_that_does_not_end_is_no_fault_of_the_caller(scripted: tuple[S3Store, ScriptedServer]) -> None:
+    with pytest.raises(StoreUnavailable, match="somebody else"):
+        scripted[0].put("s3://bucket/a", DATA, create_only=True)
+    assert len(scripted[1].received) == 3
+
+
+@script(answer(302, headers={"Location": "http://login.example/"}))
+def test_what_is_redirected_elsewhere_is_not_there(scripted: tuple[S3Store, ScriptedServer]) -> None:
+    """A network's page to log in, say: it would make every object exist, with the size of that page."""
+    store, _ = scripted
+    for ask in (store.head, store.open, store.delete):
+        with pytest.raises(InvalidError, match="302"):
+            ask("s3://bucket/a")
