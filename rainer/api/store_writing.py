@@ -41,7 +41,7 @@ async def delete_file(request: Request) -> Response:
     """`DELETE /-/store/files/{path}?last_modified=`: remove a file, unless its version is newer."""
     store, name = service_of(request).store, store_asking.name_of(request)
     terms = store_asking.deletion_terms(request)
-    file, is_gone = await store.look(store.files.delete, name, terms)
+    file, is_gone = await store.carry(store.files.delete, name, terms)  # it may wait for a lock
     if is_gone:
         store.note("delete", name, file, terms, who_asks(request))
     return Response(b"", 200, version_header(file), "text/plain")

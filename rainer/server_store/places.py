@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from rainer.errors import NoSpace, ObjectNotFound, RainerError, StoreUnavailable
+from rainer.errors import InvalidUri, NoSpace, ObjectNotFound, RainerError, StoreUnavailable
 from rainer.store.store import Store
 
 log: Final = logging.getLogger("rainer.store")
@@ -236,7 +236,13 @@ def open_places(contents: str, spool: Path | None = None) -> Places:
     if contents.startswith("file://"):
         from urllib.parse import unquote, urlsplit
 
-        return FolderPlaces(Path(unquote(urlsplit(contents).path)))
+        parts = urlsplit(contents)
+        if parts.netloc not in ("", "localhost"):
+            raise InvalidUri(
+                f"{contents!r} names the machine {parts.netloc!r}, and a folder is on this one",
+                hint=f"leave file:// away, or write file://{Path('folder').absolute()}",
+            )
+        return FolderPlaces(Path(unquote(parts.path)))
     if "://" not in contents:
         return FolderPlaces(Path(contents).expanduser())
     from rainer.store.opening import open_store

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from rainer.errors import InvalidError, NoSpace, TooLargeError, WrongDigest
+from rainer.errors import InvalidError, NoSpace, ObjectNotFound, StoreUnavailable, TooLargeError, WrongDigest
 from rainer.limits import MiB
 from rainer.server_store.frames import FRAME_BYTES, WORTH, FrameWriter
 from rainer.server_store.places import storing
@@ -138,6 +138,14 @@ class Receiving:
         self._store(data if self._frames is None else self._frames.frame(data))
 
     def _store(self, data: bytes) -> None:
+        try:
+            self._append(data)
+        except ObjectNotFound as e:
+            raise StoreUnavailable(
+                f"the folder {self._spool} for what is received is gone, or cannot be made", hint="see store_contents"
+            ) from e
+
+    def _append(self, data: bytes) -> None:
         if self._file is None:
             self._file = self._begin()
         assert self._path is not None

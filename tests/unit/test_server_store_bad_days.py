@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from rainer.database.schema import store_contents
-from rainer.errors import NoSpace, StoreUnavailable
+from rainer.errors import InvalidUri, NoSpace, StoreUnavailable
 from rainer.journal import Journal
 from rainer.server_store import files as files_module
 from rainer.server_store.files import Files, Swept
@@ -183,3 +183,15 @@ def test_files_leave_room_for_the_journal(files: Files, monkeypatch: pytest.Monk
     assert [file.name for file in files.listed()] == ["a", "b"]
     assert len(lying(files)) == 2
     put(files, "c", noise)
+
+
+def test_a_folder_that_cannot_be_made_is_not_the_name_that_was_not_found(journal: Journal) -> None:
+    files = Files(journal.engine, FolderPlaces(Path("/proc/nowhere")))
+    with pytest.raises(StoreUnavailable, match="/proc/nowhere/tmp"):
+        put(files, "a", b"1")
+
+
+def test_a_folder_of_another_machine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidUri, match="names the machine"):
+        open_places("file://../contents")
+    assert open_places(f"file://localhost{tmp_path}").describe() == str(tmp_path)
