@@ -12,7 +12,7 @@ from typing import Final
 
 from rainer.cache import forks, locking
 
-LOCKS: Final = 4096
+LOCKS: Final = 256
 """How many lock files there are; never unlinked, so that two who lock one number lock one file."""
 BLOB_MODE: Final = 0o444
 _PARTS: Final = ("blobs", "refs", "tmp", "leases", "locks")
@@ -26,7 +26,7 @@ class Layout:
     refs/ab/<sha256 of a URI>      what a URI without a digest last was
     tmp/                           files on their way, locked by who writes them
     leases/                        what living processes use (locked by them), and *.pins
-    locks/<3 hex digits>           one download at a time
+    locks/<2 hex digits>           one download at a time
     gc.lock                        between those who use files and those who remove them; holds the counted size
     ```
     Private by default (0700); a shared one is for the folder's group (02775, 0664, the umask notwithstanding).
