@@ -35,8 +35,9 @@ def fetch(
 ) -> Fetched | None:  # fmt: skip
     """Read an object into an empty open file, from its beginning; None if it still has the ETag `if_none_match`.
 
-    `size` (bytes) and `sha256` (lower-case hex) are what it must be: WrongDigest if it is not. A connection that breaks
-    is taken up where it broke, if the object is still the same; one that changed meanwhile is read anew, once.
+    `size` (bytes) and `sha256` (lower-case hex) are what it must be, and without a `sha256` the one that the store
+    itself tells, if it does: WrongDigest if it is not. A connection that breaks is taken up where it broke, if the
+    object is still the same; one that changed meanwhile is read anew, once.
     Objects above 64 MiB come in ranges side by side if the file is open for reading too. `progress` hears of each
     portion, and of a negative one when the object is read anew. On any error the file's contents are worth nothing.
     Raises WrongDigest, StoreUnavailable, NoSpace, ObjectNotFound and CredentialsError. Holds 256 KiB a thread.
@@ -109,13 +110,14 @@ class _Job:
         return self._checked(source, digest.hexdigest(), count)
 
     def _checked(self, source: Source, sha256: str, size: int) -> Fetched:
-        if (self.size in (None, size)) and (self.sha256 in (None, sha256)):
+        told = source.info.sha256 if self.sha256 is None else None
+        if (self.size in (None, size)) and (self.sha256 in (None, sha256)) and told in (None, sha256):
             return Fetched(source.info, sha256, size)
         if source.is_patched:
             raise StartOver("what came after a break does not fit what came before")
         raise WrongDigest(
             f"{self.uri} came as {size} bytes of SHA-256 {sha256}; promised were"
-            f" {'any number' if self.size is None else self.size} of {self.sha256 or 'any'}",
+            f" {'any number' if self.size is None else self.size} of {self.sha256 or told or 'any'}",
             hint="somebody replaced the object, or what lies between altered it; nothing was kept",
         )
 

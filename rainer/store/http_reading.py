@@ -89,6 +89,9 @@ def reading_of(
         answer.close()
         raise ObjectNotFound(f"{shown(uri)} is no longer what it was", hint="read it anew")
     skip = start - _offset(answer, uri)
+    if skip < 0:
+        answer.close()
+        raise StoreUnavailable(f"{shown(uri)}: the server sends from byte {start - skip}, and was asked from {start}")
     return HttpReading(answer, info, skip=skip, limit=None if end is None else end - start)
 
 

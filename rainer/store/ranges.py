@@ -47,8 +47,12 @@ def fetch_ranges(source: Source, first: Reading, fd: int, size: int, tell: Progr
         for helper in helpers:
             if not semaphore.acquire(blocking=False):
                 break
+            try:
+                helper.start()
+            except RuntimeError:  # no more threads: fewer fetch, or the caller's alone
+                semaphore.release()
+                break
             begun.append(helper)
-            helper.start()
         return work.go_through()
     finally:
         work.stop()

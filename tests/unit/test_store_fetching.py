@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rainer.errors import ObjectNotFound, WrongDigest
+from rainer.errors import ObjectNotFound, StoreUnavailable, WrongDigest
 from rainer.store import HttpStore, fetch, fetching, ranges
 from tests.services.bad_http import BadHttp, etag_of
+from tests.unit.http_script import ScriptedServer, answer
 
 DATA = random.Random(4).randbytes(700_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -174,3 +175,41 @@ def test_many_large_objects_share_a_processs_helpers(server: BadHttp, store: Htt
 
 def _helpers() -> int:
     return sum(thread.name.startswith("fetch-range") for thread in threading.enumerate())
+
+
+def test_bytes_that_are_not_what_the_store_itself_says_are_refused(file: int) -> None:
+    head = {"X-Rainer-SHA256": SHA256, "ETag": f'"{SHA256}"'}
+    with ScriptedServer(answer(200, DATA[:-1] + b"x", head)) as server, closing(HttpStore(server.url)) as store:
+        with pytest.raises(WrongDigest, match=SHA256):
+            fetch(store, store.uri("a"), file)
+        server.script[:] = [answer(200, DATA, head)]
+        fetched = fetch(store, store.uri("a"), file)
+        assert fetched is not None
+        assert fetched.sha256 == SHA256
+
+
+def test_a_part_from_behind_where_it_was_asked_is_no_answer() -> None:
+    late = answer(206, b"789", {"Content-Range": "bytes 7-9/10"})
+    with ScriptedServer(late) as server, closing(HttpStore(server.url)) as store:
+        for start in (0, 5):
+            with pytest.raises(StoreUnavailable, match=f"from byte 7, and was asked from {start}"):
+                store.open(store.uri("a"), start=start)
+
+
+@pytest.mark.usefixtures("small_ranges")
+def test_where_no_thread_can_be_started_the_caller_fetches_all(
+    store: HttpStore, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("fetch-range-"):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    free = ranges._free_helpers._value
+    monkeypatch.setattr(threading.Thread, "start", start)
+    fetched = fetch(store, store.uri("a"), file)
+    assert fetched is not None
+    assert fetched.sha256 == SHA256
+    assert ranges._free_helpers._value == free
