@@ -52,10 +52,7 @@ class CheckedZip:
         except BaseException:
             self._file.close()
             raise
-
-    @property
-    def members(self) -> Mapping[str, int]:
-        return {name: info.file_size for name, info in self._infos.items()}
+        self.members: Final[Mapping[str, int]] = {name: info.file_size for name, info in self._infos.items()}
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:

@@ -65,7 +65,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a missing lock file": (_without("assets.lock"), "does not hold"),
     "no index": (_without("rainer-pack.json"), "no pack"),
     "a longer content": (_changed("blobs/", lambda data: data + b"x"), "are named"),
-    "another content": (_changed("blobs/", lambda data: b"\1" * len(data)), "is"),
+    "another content": (_changed("blobs/", lambda data: b"\1" * len(data)), "holds as"),
     "another lock file": (_changed("assets.lock", lambda data: data.replace(b"1.0.0", b"1.0.1")), "index says"),
     "a broken index": (_changed("rainer-pack.json", lambda data: data[:-9]), "JSON"),
     "an index of the future": (_changed("rainer-pack.json", lambda d: d.replace(b'pack": 1', b'pack": 2')), "format 2"),
@@ -100,7 +100,7 @@ def _patched(pack: Path, mark: bytes, at: int, form: str, value: int, *, which: 
     ("at", "form", "value", "words"),
     [
         (8, "<H", 1, "encrypted"), (8, "<H", 0x41, "encrypted"), (24, "<L", 2**31, "more than can be|two sizes"),
-        (20, "<L", 2**30, "overlap|two sizes|directory"), (42, "<L", 7, "overlap|damaged"),
+        (20, "<L", 2**30, "of two sizes"), (42, "<L", 7, " overlap$|is damaged"),
     ],
     ids=["encrypted", "strongly encrypted", "a bomb's size", "longer than the file", "another's place"],
 )  # fmt: skip
@@ -121,7 +121,7 @@ def test_overlapping_members_are_refused(pack: Path, tmp_path: Path) -> None:
     starts = [n for n in range(len(data) - 3) if data[n : n + 4] == b"PK\1\2"]
     for number in range(1, len(starts)):
         _patched(pack, b"PK\1\2", 42, "<L", first, which=number)
-    with pytest.raises(InvalidError, match="overlap"):
+    with pytest.raises(InvalidError, match=r"members of .* overlap"):
         unpacks([pack], tmp_path)
     assert nothing_entered(tmp_path)
 
