@@ -184,6 +184,7 @@ def test_the_64_bit_form_is_read(place: Place, tmp_path: Path, monkeypatch: pyte
     """What zip files of more than 65,535 members or 4 GiB have at their ends."""
     with monkeypatch.context() as patched:
         patched.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 2)
+        patched.setattr(zipfile, "ZIP64_LIMIT", 10_000)
         (pack,) = place.pack()
     assert pack.read_bytes().count(b"PK\6\6") == 1
     unpacks([pack], tmp_path)
