@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from rainer.assets.resolver import Assets
-from rainer.assets.sources import SERVER_STORE
+from rainer.assets.sources import own_store_url
 from rainer.cache import AssetCache
 from rainer.client import Client
 from rainer.client.address import Address
@@ -18,7 +18,7 @@ from rainer.store.store import Store
 
 def store_url(settings: Settings) -> str:
     """The store that assets lie in: the one that is set, else the server's own."""
-    return settings.store or Address.parse(settings.url).root + SERVER_STORE
+    return settings.store or own_store_url(Address.parse(settings.url))
 
 
 def stores(settings: Settings) -> Stores:

@@ -262,8 +262,7 @@ class AssetPublisher(PublishedVersions):
 
 def own_store_url(client: Client) -> str:
     """The URL of the store that the client's own server has."""
-    root, _, _ = client.url.rpartition("/")
-    return root + SERVER_STORE
+    return client.address.with_login.rpartition("/")[0] + SERVER_STORE
 
 
 def _lifted(path: str, entry: Entry | None) -> Entry:

@@ -114,8 +114,7 @@ class Assets(ReadableAssets):
 
     def _follow(self, paths: list[str] | None, before: Follower | None) -> Follower:
         source = self._source
-        place = source.place or source.store_url or ""
-        label = f"{place} {source.namespace}/{source.key} in {self._store.url} {paths or 'all'}"
+        label = f"{source.place or ''} {source.namespace}/{source.key} in {self._store.url} {paths or 'all'}"
         remembered = None
         if source.namespace is not None and not isinstance(source, LockSource):
             remembered = Remembered(self._places.cache, source.namespace, f"ready {label}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from rainer.assets.locks import ForkedLock
 from rainer.assets.sources import Source
 from rainer.cache import AssetCache
 from rainer.errors import InvalidError
@@ -12,6 +13,7 @@ from rainer.store.opening import Stores, open_store
 from rainer.store.store import Store
 
 StoreLike: TypeAlias = Store | str
+_LENDING: Final = ForkedLock()
 CacheLike: TypeAlias = "AssetCache | str | os.PathLike[str]"
 
 
@@ -22,6 +24,7 @@ class Places:
         self._is_own_cache = not isinstance(cache, AssetCache)
         self._own_stores: Stores | None = None
         self._own_store: Store | None = None
+        self._lent: Store | None = None
         if isinstance(cache, AssetCache):
             self.cache = cache
         else:
@@ -37,14 +40,29 @@ class Places:
             )
         stores = self.cache.stores
         if isinstance(wanted, str):
-            self._own_store = open_store(wanted, credentials=stores.credentials, timeout_s=stores.timeout_s)
-            return self._own_store
-        if all(wanted is not known for known in stores.extra):
-            stores.extra = (wanted, *stores.extra)
+            opened = self._own_store = open_store(wanted, credentials=stores.credentials, timeout_s=stores.timeout_s)
+            if opened.url != wanted:
+                self._lend(opened)  # it alone knows the password that is not in its URIs
+            return opened
+        self._lend(wanted)
         return wanted
 
+    def _lend(self, store: Store) -> None:
+        """Have the cache read by way of this store until all is closed; once for each who lends it."""
+        self._lent = store
+        with _LENDING:
+            self.cache.stores.extra = (store, *self.cache.stores.extra)
+
     def close(self) -> None:
-        """Close what is ours."""
+        """Close what is ours, and take back what was lent."""
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            with _LENDING:
+                extra = list(self.cache.stores.extra)
+                at = next((n for n, known in enumerate(extra) if known is lent), None)
+                if at is not None:
+                    del extra[at]
+                self.cache.stores.extra = tuple(extra)
         if self._own_store is not None:
             self._own_store.close()
         if self._is_own_cache:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from rainer.client.address import Address
 from rainer.errors import NotFoundError, RainerError
 from rainer.model.commit import Commit
 from rainer.model.manifest import Entry, Manifest
@@ -59,9 +60,9 @@ class Source(ABC):
     key: str
     namespace: str | None = None
     place: str | None = None
-    """Where the manifest is, to tell it from another of the same key; None where the server says it (`store_url`)."""
+    """Where the manifest is, to tell it from another of the same key."""
     store_url: str | None = None
-    """The store that its assets lie in unless somebody says otherwise."""
+    """The store that its assets lie in unless somebody says otherwise; with user and password, if there are."""
     poll_s: float | None = None
     """How often somebody who follows has to look; None where `on_change` tells all, or nothing ever changes."""
 
@@ -100,6 +101,11 @@ class Source(ABC):
 
     def close(self) -> None:  # noqa: B027 - most have nothing of their own
         """Let go of what the source itself opened."""
+
+
+def own_store_url(address: Address) -> str:
+    """The URL of the store that a server has beside its namespaces; whoever it knows the one by, it knows the other."""
+    return address.with_login.rpartition("/")[0] + SERVER_STORE
 
 
 def has_moved_on(source: Source, state: ManifestState) -> bool:

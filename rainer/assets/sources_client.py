@@ -10,7 +10,7 @@ from typing import Final
 
 from rainer.assets.locks import ForkedLock
 from rainer.assets.remembered import Remembered
-from rainer.assets.sources import SERVER_STORE, ManifestState, Source, no_manifest
+from rainer.assets.sources import ManifestState, Source, no_manifest, own_store_url
 from rainer.assets.sources_history import history
 from rainer.assets.stored import ReadManifest, read_manifest
 from rainer.client import Client
@@ -42,7 +42,8 @@ class ClientSource(Source):
             raise InvalidError(f"revalidate_s is {revalidate_s}", hint="give a number of seconds, 0 or more")
         self.key = check_manifest_key(key)
         self.namespace = client.namespace_name
-        self.store_url = client.url.rpartition("/")[0] + SERVER_STORE
+        self.place = client.address.root
+        self.store_url = own_store_url(client.address)
         self.poll_s = revalidate_s
         self._client = client
         self._is_ours = is_ours

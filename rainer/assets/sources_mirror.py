@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 
 from rainer.assets.locks import ForkedLock
-from rainer.assets.sources import SERVER_STORE, ManifestState, Source, no_manifest, state_of
+from rainer.assets.sources import ManifestState, Source, no_manifest, own_store_url, state_of
 from rainer.assets.sources_history import history
 from rainer.client import Client
 from rainer.errors import InvalidManifest
@@ -25,8 +25,8 @@ class MirrorSource(Source):
         self.key = check_manifest_key(key)
         self.namespace = mirror.namespace
         address = mirror.address
-        self.store_url = None if address is None else address.root + SERVER_STORE
-        self.place = mirror.origin if address is None else None
+        self.store_url = None if address is None else own_store_url(address)
+        self.place = mirror.origin if address is None else address.root
         self._mirror = mirror
         self._lock = ForkedLock()
         self._generation = -1

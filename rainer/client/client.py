@@ -78,6 +78,11 @@ class Client(ServerCalls):
         return self._address.namespace
 
     @property
+    def address(self) -> Address:
+        """Server, namespace and login."""
+        return self._address
+
+    @property
     def url(self) -> str:
         """The base URL, without a password."""
         return self._address.base

@@ -37,10 +37,12 @@ class ServerStore(Store):
     `files/` is understood too. What is put with `create_only` is sealed: neither a put without it nor a client of
     filetracker changes or deletes it, and putting the same contents again is no error. `delete` removes sealed ones
     too. Other puts and deletes have no regard to versions: they replace and remove whatever is there.
+
+    A user and password in `url` go with every request, and into no URI: those are written down in many places.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
-        super().__init__(url)
+        super().__init__(without_login(url))
         split_url(url)
         root, found, below = self.url.partition(_ROOT)
         if not found or (below and not below.startswith("/")):
@@ -55,7 +57,8 @@ class ServerStore(Store):
         return f"ServerStore({shown(self.url)!r})"
 
     def covers(self, uri: str) -> bool:
-        return uri.startswith(self._root + "/") and self._full_name(uri).startswith(self._prefix)
+        bare = without_login(uri)
+        return bare.startswith(self._root + "/") and self._full_name(bare).startswith(self._prefix)
 
     def uri(self, name: str) -> str:
         return f"{self._root}/{_FILES}{quote(self._prefix + name.lstrip('/'), safe=SAFE)}"
@@ -121,7 +124,7 @@ class ServerStore(Store):
         self._pool.close()
 
     def _full_name(self, uri: str) -> str:
-        return unquote(uri[len(self._root) + 1 :].removeprefix(_FILES))
+        return unquote(without_login(uri)[len(self._root) + 1 :].removeprefix(_FILES))
 
     def _listed(self, entry: dict[str, Any]) -> ObjectInfo:
         sha256 = entry["sha256"]
@@ -219,6 +222,15 @@ def _refusal(answer: HttpAnswer, uri: str) -> RainerError:
     if answer.status >= 500 and type(told) in (errors.UnavailableError, errors.OverloadedError):
         return StoreUnavailable(f"{shown(uri)}: {told.message}", hint=told.hint)
     return told
+
+
+def without_login(url: str) -> str:
+    """A URL without the user and password that may stand before its host."""
+    if "@" not in url:
+        return url
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _login(url: str) -> str | None:
