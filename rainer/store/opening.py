@@ -109,10 +109,18 @@ class Stores:
         self._opened: dict[str, Store] = {}
 
     def for_uri(self, uri: str) -> Store:
-        """The store that reads and writes this URI. Raises InvalidUri, and MissingExtra."""
+        """The store that reads and writes this URI. Raises InvalidUri, and MissingExtra.
+
+        An endpoint of one's own (`gs://bucket?endpoint=URL`) comes by `extra`: URIs of objects do not carry it.
+        """
         for store in self.extra:
             if store.covers(uri):
                 return store
+        if "?endpoint=" in uri and _scheme(uri) in ("gs", "az"):
+            raise InvalidUri(
+                f"{uri.partition('?')[0]}: an object's URI has no endpoint, its store's URL has",
+                hint="give the store with the others: Stores(extra=[open_store('gs://bucket?endpoint=URL')])",
+            )
         root = root_of(uri)
         store_or_none = self._opened.get(root)
         if store_or_none is None:

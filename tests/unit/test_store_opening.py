@@ -126,3 +126,19 @@ def test_another_package_adds_a_scheme() -> None:
     with pytest.raises(InvalidUri) as caught:
         open_store("unknown://x")
     assert "foreign://" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "url", ["gs://bucket?endpoint=http://127.0.0.1:1", "az://me/box?endpoint=http://127.0.0.1:1/me"]
+)
+def test_an_endpoint_of_ones_own_comes_with_its_store_and_is_not_lost(url: str) -> None:
+    store = open_store(url)
+    stores = Stores(extra=[store])
+    uri = store.uri("a/b.csv")
+    assert stores.for_uri(uri) is store
+    again = pickle.loads(pickle.dumps(stores)).for_uri(uri)
+    assert again.endpoint == store.endpoint != open_store(url.partition("?")[0]).endpoint  # type: ignore[attr-defined]
+    for wrong in (url, uri + "?" + url.partition("?")[2]):
+        with pytest.raises(InvalidUri, match="endpoint") as caught:
+            Stores().for_uri(wrong)
+        assert "extra=" in (caught.value.hint or "")
