@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +23,14 @@ _BYTES_MAX: Final = 64 * 1024 * 1024
 
 
 class MissingList:
-    """The list at `path`, for any number of threads and processes."""
+    """The list at `path`, for any number of threads and processes.
 
-    def __init__(self, path: Path) -> None:
+    `opened` opens its file with the given flags, and makes it, where it is in a folder with permissions of its own.
+    """
+
+    def __init__(self, path: Path, opened: Callable[[str, int], int] | None = None) -> None:
         self.path: Final = path
+        self._opened: Final = opened or _opened
         self._known: tuple[tuple[int, int, int], frozenset[str]] | None = None
 
     def add(self, uri: str) -> bool:
@@ -47,12 +52,7 @@ class MissingList:
             return []
 
     def _add(self, uri: str) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
-        try:
-            number = forks.open_file(str(self.path), flags, 0o666)
-        except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            number = forks.open_file(str(self.path), flags, 0o666)
+        number = self._opened(str(self.path), os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             locking.lock(number, exclusive=True, wait_s=_WAIT_S)
             if uri not in self._listed(number):
@@ -78,6 +78,14 @@ class MissingList:
             data = yaml.safe_dump([*_parse(text), uri], width=1 << 20, allow_unicode=True).encode()
             os.ftruncate(number, 0)
             os.write(number, data)
+
+
+def _opened(path: str, flags: int) -> int:
+    try:
+        return forks.open_file(path, flags, 0o666)
+    except FileNotFoundError:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return forks.open_file(path, flags, 0o666)
 
 
 def _text(number: int) -> str:

@@ -46,7 +46,9 @@ class Parts:
         self.flights: Final[Flights[Found]] = Flights()
         self.asking: Final[Flights[Cached]] = Flights()
         self.warm: Final = Warm(self.blobs)
-        self.missing: Final = MissingList(missing_file or root / NAME)
+        listed = missing_file or root / NAME
+        # Beside the files of the cache it has their permissions, and is not what makes the folder with others.
+        self.missing: Final = MissingList(listed, self.layout.open if listed.parent == root else None)
 
     @property
     def stores(self) -> Stores:

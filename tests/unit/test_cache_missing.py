@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rainer.cache import MissingList
+from rainer.cache import AssetCache, MissingList
+from rainer.errors import NotCached
 
 
 def test_each_url_stands_there_once(tmp_path: Path) -> None:
@@ -60,3 +61,14 @@ def test_processes_and_threads_lose_no_line_of_each_other(tmp_path: Path) -> Non
         process.join()
     listed = yaml.safe_load(path.read_text())
     assert sorted(listed) == sorted({f"s3://b/{number}" for number in range(170)})
+
+
+@pytest.mark.parametrize(("shared", "folder", "file"), [(False, 0o700, 0o600), (True, 0o2775, 0o664)])
+def test_a_list_that_comes_first_makes_the_cache_as_it_is_to_be(
+    tmp_path: Path, shared: bool, folder: int, file: int
+) -> None:
+    cache = AssetCache(tmp_path / "c", offline=True, shared=shared)
+    with pytest.raises(NotCached):
+        cache("s3://bucket/a")
+    assert cache.directory.stat().st_mode & 0o7777 == folder
+    assert (cache.directory / "missing_assets.yaml").stat().st_mode & 0o777 == file
