@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from rainer.api.listing import BrokenOff
 from rainer.api.problems import problem, status_of
-from rainer.errors import ObjectExists, RainerError, WrongDigest
+from rainer.errors import ObjectExists, OverloadedError, RainerError, WrongDigest
 from rainer.model.headers import encode_text
 from rainer.server_store.reading import ContentsReading
 from rainer.server_store.rows import StoredFile
@@ -90,8 +90,18 @@ class FileAnswer(Response):
             self.headers["Content-Length"] = str(length)
         self._store, self._name, self._reading = store, name, reading
         self._next = _gzipped(reading) if length is None else reading.read
+        self._size = int(headers["Logical-Size"]) if length is None else length
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            async with self._store.turn(self._size):
+                await self._send(receive, send)
+        except OverloadedError as e:
+            await problem(e)(scope, receive, send)
+        finally:
+            self._store.end(self._reading.close)
+
+    async def _send(self, receive: Any, send: Any) -> None:
         gone = asyncio.create_task(_disconnected(receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -109,7 +119,6 @@ class FileAnswer(Response):
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
-            self._store.end(self._reading.close)
 
 
 async def _disconnected(receive: Any) -> None:

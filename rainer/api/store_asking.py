@@ -104,10 +104,11 @@ def digest_of(text: str) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """How a file comes: compressed by gzip or as it is, and what is announced of it."""
+    """How a file comes: compressed by gzip or as it is, what is announced of it, and how many bytes will come."""
 
     is_gzip: bool
     expected: Expected
+    length: int | None
 
 
 def body_of(request: Request, size_bytes_max: int) -> Body:
@@ -124,7 +125,7 @@ def body_of(request: Request, size_bytes_max: int) -> Body:
     sha256 = None if text is None else digest_of(text.strip())
     if text is not None and sha256 is None:
         raise InvalidError(f"SHA256-Checksum {shorten(text)} is no SHA-256", hint="write 64 hexadecimal digits")
-    return Body(is_gzip, Expected(sha256, size))
+    return Body(is_gzip, Expected(sha256, size), length)
 
 
 def _number(request: Request, name: str) -> int | None:

@@ -29,9 +29,10 @@ async def put_file(request: Request) -> Response:
     store, name, terms = service.store, store_asking.name_of(request), store_asking.put_terms(request)
     body = store_asking.body_of(request, store.files.file_bytes_max)
     await store.look(store.files.check_put, name, terms)
-    with store.upload(is_gzip=body.is_gzip) as upload:
-        await _take(Arriving(request.receive, service.body_timeout_s), store, upload)
-        file = await upload.keep(name, body.expected, terms)
+    async with store.turn(body.length):
+        with store.upload(is_gzip=body.is_gzip) as upload:
+            await _take(Arriving(request.receive, service.body_timeout_s), store, upload)
+            file = await upload.keep(name, body.expected, terms)
     store.note("put", name, file, terms, who_asks(request))
     return Response(b"", 200, file_headers(file), "text/plain")
 

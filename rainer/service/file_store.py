@@ -7,14 +7,14 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from rainer import limits
-from rainer.errors import NotFoundError, RainerError, UnavailableError
+from rainer.errors import NotFoundError, OverloadedError, RainerError, UnavailableError
 from rainer.journal import Journal
 from rainer.server_store.files import GRACE_S, Files
 from rainer.server_store.places import Places, open_places
@@ -30,6 +30,11 @@ _CARRYING: Final = 8
 _LOOKING: Final = 2
 """Threads that look names up; they are never busy with contents."""
 _SWEEP_S: Final = 600.0
+_UNDER_WAY_MAX: Final = 128
+"""Large files on their way at once. Each holds about 2 MiB, for as long as its caller is slow."""
+_TURN_S: Final = 30.0
+SMALL_BYTES: Final = 64 * 1024
+"""Files up to this size need not wait for their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class FileStore:
         self._looking = ThreadPoolExecutor(_LOOKING, "rainer-store-names")
         self._sweeper = ThreadPoolExecutor(1, "rainer-store-sweep")
         self._is_over = threading.Event()
+        self._turns = asyncio.Semaphore(_UNDER_WAY_MAX)
         self._sweeping: asyncio.Task[None] | None = None
 
     @property
@@ -106,6 +112,25 @@ class FileStore:
         except RuntimeError:
             raise UnavailableError("the server is shutting down", hint="try another server") from None
         return await asyncio.wrap_future(begun)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, size: int | None) -> AsyncIterator[None]:
+        """Carry so many bytes (None: who knows) when few others do; OverloadedError where that takes long."""
+        if size is not None and size <= SMALL_BYTES:
+            yield
+            return
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise OverloadedError(
+                f"{_UNDER_WAY_MAX} large files have been on their way for {_TURN_S:g} s, and none has arrived",
+                hint="try again, or run more workers",
+            ) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def upload(self, *, is_gzip: bool) -> Upload:
         """A file on its way in, for `with`."""
