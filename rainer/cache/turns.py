@@ -7,7 +7,6 @@ another key: locks are few, since to make its file costs as much as to fetch a s
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -40,25 +39,12 @@ class Turn:
     def __init__(self, number: int | None, key: str) -> None:
         self._number = number
         self._key = key
-        self._is_announced = False
 
     def announce(self, temporary: str) -> None:
         """Tell those who wait which file to watch, and what for."""
         if self._number is not None:
-            self._is_announced = True
-            self._write(f"{os.path.basename(temporary)} {self._key}")  # noqa: PTH119
-
-    def end(self) -> None:
-        """Leave nothing behind that would be taken for what the next holder fetches; and let go."""
-        if self._number is not None:
-            if self._is_announced:
-                with contextlib.suppress(OSError):
-                    self._write("")
-            forks.close_file(self._number)
-
-    def _write(self, text: str) -> None:
-        assert self._number is not None
-        os.pwrite(self._number, text.encode().ljust(_NOTE_BYTES), 0)
+            note = f"{os.path.basename(temporary)} {self._key}"  # noqa: PTH119
+            os.pwrite(self._number, note.encode().ljust(_NOTE_BYTES), 0)
 
 
 class Turns:
@@ -79,7 +65,8 @@ class Turns:
                     yield turn
                     return
             finally:
-                turn.end()
+                if number is not None:
+                    forks.close_file(number)
         yield Turn(None, key)
 
     def _open(self, at: int) -> int | None:
@@ -110,5 +97,5 @@ class Turns:
         try:
             found = os.stat(os.path.join(self._layout.tmp.encode(), name))  # noqa: PTH116, PTH118
         except (OSError, ValueError):
-            return _State(key, -1, -1, name)
+            return _State(b"", -1, -1, name)  # what the last holder wrote: its file is gone from there
         return _State(key, found.st_size, found.st_mtime_ns, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rainer.cache.layout import Layout
@@ -11,7 +12,10 @@ ONE, OTHER = "ab" + 62 * "0", "ab" + 62 * "1"
 
 
 def test_who_wants_another_key_of_the_same_lock_goes_on_to_the_next(tmp_path: Path) -> None:
-    turns = Turns(Layout(tmp_path / "c", shared=False))
+    layout = Layout(tmp_path / "c", shared=False)
+    turns = Turns(layout)
+    layout.make()
+    Path(f"{layout.tmp}/arriving.1").touch()
     with turns.take(ONE) as first:
         first.announce("arriving.1")
         with turns.take(OTHER) as second:
@@ -20,8 +24,18 @@ def test_who_wants_another_key_of_the_same_lock_goes_on_to_the_next(tmp_path: Pa
     assert notes == {"ab": ["arriving.1", ONE], "ac": ["arriving.2", OTHER]}
 
 
-def test_a_lock_that_is_let_go_says_nothing_of_its_last_holder(tmp_path: Path) -> None:
-    turns = Turns(Layout(tmp_path / "c", shared=False))
+def test_what_the_last_holder_fetched_is_not_taken_for_what_the_next_one_does(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "c", shared=False)
+    turns = Turns(layout)
+    layout.make()
+    temporary = Path(layout.temporary("arriving"))
+    temporary.touch()
     with turns.take(ONE) as turn:
-        turn.announce("arriving.1")
-    assert (tmp_path / "c" / "locks" / "ab").read_text().strip() == ""
+        turn.announce(str(temporary))
+    lock = os.open(f"{layout.locks}/ab", os.O_RDWR)
+    try:
+        assert turns._state(lock).key == ONE.encode()
+        temporary.unlink()
+        assert turns._state(lock).key == b""
+    finally:
+        os.close(lock)
