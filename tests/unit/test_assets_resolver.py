@@ -16,7 +16,6 @@ from rainer.model.manifest import Entry
 from rainer.model.manifest_parts import part_of
 from rainer.store.store import ObjectInfo
 from tests.asset_places import Journal, SlowStore, new_store, put, sweep
-from tests.services.waiting import wait_until
 
 
 @pytest.fixture
@@ -207,28 +206,6 @@ def test_a_snapshot_stays_as_it_was(assets: rainer.Assets, journal: Journal, sto
         snapshot("/x")
     sweep(assets._fetcher.cache)
     assert not kept.exists()
-
-
-def test_a_manifest_file_needs_no_server(store: SlowStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(store, "/foo/bar.csv", "1.2.5", b"one")
-    put(store, "/foo/bar.csv", "1.2.6", b"two")
-    file = tmp_path / "versioned_assets.json"
-    file.write_text('{"/foo/bar.csv": "1.2.5"}')
-    with rainer.Assets.from_file(file, store=store, cache=tmp_path / "cache") as assets:
-        assert assets("foo/bar.csv").read_bytes() == b"one"
-        new = tmp_path / "new"
-        new.write_text('{"/foo/bar.csv": "1.2.6"}')
-        new.replace(file)
-        wait_until(lambda: assets("/foo/bar.csv").read_bytes() == b"two", 10, "the new manifest was seen")
-        file.write_text("{")
-        wait_until(lambda: assets("/foo/bar.csv") and assets.error, 10, "the broken manifest was seen")
-        assert assets("/foo/bar.csv").read_bytes() == b"two"
-    for bad, words in ((tmp_path / "absent.json", "cannot be read"), (file, "not JSON")):
-        with pytest.raises(InvalidError, match=words):
-            rainer.Assets(str(bad), store=store)
-    file.write_text("{}")
-    with pytest.raises(InvalidError, match="in which store"):
-        rainer.Assets.from_file(file)
 
 
 def test_a_lock_file_gives_the_same_bytes_for_ever(

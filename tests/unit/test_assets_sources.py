@@ -18,12 +18,36 @@ from rainer.model.manifest import Entry, Manifest
 from rainer.model.manifest_parts import StoredManifest
 from tests.asset_places import Journal, new_store, put
 from tests.mirrors import commit
+from tests.services.waiting import wait_until
 
 GOOD = Entry("1.0.0", "0" * 64, 1)
 
 
 def look_again(source: object) -> None:
     source._due = 0.0  # type: ignore[attr-defined]
+
+
+def test_a_manifest_file_needs_no_server(tmp_path: Path) -> None:
+    store = new_store()
+    put(store, "/foo/bar.csv", "1.2.5", b"one")
+    put(store, "/foo/bar.csv", "1.2.6", b"two")
+    file = tmp_path / "versioned_assets.json"
+    file.write_text('{"/foo/bar.csv": "1.2.5"}')
+    with rainer.Assets.from_file(file, store=store, cache=tmp_path / "cache") as assets:
+        assert assets("foo/bar.csv").read_bytes() == b"one"
+        new = tmp_path / "new"
+        new.write_text('{"/foo/bar.csv": "1.2.6"}')
+        new.replace(file)
+        wait_until(lambda: assets("/foo/bar.csv").read_bytes() == b"two", 10, "the new manifest was seen")
+        file.write_text("{")
+        wait_until(lambda: assets("/foo/bar.csv") and assets.error, 10, "the broken manifest was seen")
+        assert assets("/foo/bar.csv").read_bytes() == b"two"
+    for bad, words in ((tmp_path / "absent.json", "cannot be read"), (file, "not JSON")):
+        with pytest.raises(InvalidError, match=words):
+            rainer.Assets(str(bad), store=store)
+    file.write_text("{}")
+    with pytest.raises(InvalidError, match="in which store"):
+        rainer.Assets.from_file(file)
 
 
 def test_a_wrong_entry_of_a_changed_file_harms_only_who_asks_for_it(tmp_path: Path) -> None:
