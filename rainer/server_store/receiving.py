@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,12 +182,11 @@ class Receiving:
 
 def _check_room(folder: Path) -> None:
     """Raise NoSpace while there still is some, for others."""
-    disk = os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize
-    reserve = min(_RESERVE_BYTES, disk.f_blocks * disk.f_frsize // _RESERVE_PART)
-    if free < reserve:
+    disk = shutil.disk_usage(folder)
+    reserve = min(_RESERVE_BYTES, disk.total // _RESERVE_PART)
+    if disk.free < reserve:
         raise NoSpace(
-            f"no room for the file in {folder}: {free // MiB} MiB are free, and the last {reserve // MiB} stay so",
+            f"no room for the file in {folder}: {disk.free // MiB} MiB are free, and the last {reserve // MiB} stay so",
             hint="make room, or set store_contents",
         )
 

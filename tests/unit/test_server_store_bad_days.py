@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from rainer.database.schema import store_contents
 from rainer.errors import InvalidUri, NoSpace, StoreUnavailable
 from rainer.journal import Journal
+from rainer.limits import MiB
 from rainer.server_store import files as files_module
 from rainer.server_store.files import Files, Swept
 from rainer.server_store.places import FolderPlaces, StorePlaces, open_places
@@ -168,16 +170,17 @@ def test_a_place_is_told_without_its_password(tmp_path: Path) -> None:
 def test_files_leave_room_for_the_journal(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk of 10 GB on which others write, as the system tells of it."""
     put(files, "a", b"1")
-    free = {"blocks": 60_000}
+    left = 250 * MiB
 
-    def almost_full(_path: object) -> SimpleNamespace:
-        free["blocks"] -= 8_000
-        return SimpleNamespace(f_frsize=4096, f_blocks=2_500_000, f_bavail=free["blocks"])
+    def almost_full(_folder: object) -> SimpleNamespace:
+        nonlocal left
+        left -= 30 * MiB
+        return SimpleNamespace(total=10_000 * MiB, free=left)
 
-    monkeypatch.setattr(os, "statvfs", almost_full)
+    monkeypatch.setattr(shutil, "disk_usage", almost_full)
     put(files, "b", b"2")
     noise = os.urandom(9_000_000)
-    with pytest.raises(NoSpace, match=r"171 MiB are free, and the last 195 stay so"):
+    with pytest.raises(NoSpace, match=r"190 MiB are free, and the last 200 stay so"):
         put(files, "c", noise)
     monkeypatch.undo()
     assert [file.name for file in files.listed()] == ["a", "b"]
