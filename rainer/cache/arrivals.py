@@ -18,7 +18,7 @@ from rainer.cache.room import Room
 from rainer.cache.sweeping import sweep_temporaries
 from rainer.errors import NoSpace, UnavailableError, WrongDigest
 from rainer.store.fetching import Fetched, fetch
-from rainer.store.store import Progress, Store
+from rainer.store.store import Progress, Store, shown
 
 _TRIES: Final = 3
 
@@ -75,7 +75,9 @@ class Arrivals:
                 if_none_match=asked.if_none_match, progress=asked.progress,
             )  # fmt: skip
             if fetched is not None and asked.sha256 not in (None, fetched.sha256):
-                raise WrongDigest(f"{asked.uri} came with SHA-256 {fetched.sha256}, and {asked.sha256} was wanted")
+                raise WrongDigest(
+                    f"{shown(asked.uri)} came with SHA-256 {fetched.sha256}, and {asked.sha256} was wanted"
+                )
             return fetched
 
         return self.bring(fill, asked.name, asked.size, announce)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from rainer.errors import CredentialsError, DeniedError, NoSpace, NotCached, RainerError, UnavailableError
+from rainer.store.store import shown
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -49,14 +50,14 @@ def translated(error: OSError, root: Path) -> RainerError:
 
 def not_cached(uri: str, path: str, why: str, hint: str | None) -> NotCached:
     """The error for a file that is not here and does not come; all that a person needs to know is in it."""
-    return NotCached(f"{uri} is not in the cache ({path}), and {why}", hint=hint, uri=uri, path=path)
+    return NotCached(f"{shown(uri)} is not in the cache ({path}), and {why}", hint=hint, uri=uri, path=path)
 
 
 def not_fetched(uri: str, path: str, cause: RainerError) -> RainerError:
     """What to raise where a store could not be asked: CredentialsError stays one, the rest is NotCached."""
     if isinstance(cause, CredentialsError):
         return CredentialsError(
-            f"{uri} is not in the cache ({path}), and cannot be fetched: {cause.message}",
+            f"{shown(uri)} is not in the cache ({path}), and cannot be fetched: {cause.message}",
             hint=cause.hint, **(cause.details | {"uri": uri, "path": path}),
         )  # fmt: skip
     return not_cached(uri, path, f"cannot be fetched: {cause.message}", cause.hint)

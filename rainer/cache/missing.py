@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rainer.cache import forks, locking
+from rainer.store.store import shown
 
 log = logging.getLogger("rainer.cache")
 
@@ -40,7 +41,7 @@ class MissingList:
         try:
             self._add(uri)
         except (OSError, ValueError, yaml.YAMLError) as e:
-            log.warning("%s cannot be put on the list %s: %s", uri, self.path, e)
+            log.warning("%s cannot be put on the list %s: %s", shown(uri), self.path, e)
             return False
         return True
 

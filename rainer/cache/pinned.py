@@ -12,7 +12,7 @@ from rainer.cache.failures import not_cached, not_fetched, told
 from rainer.cache.names import name_of_uri, safe_name
 from rainer.cache.parts import Parts
 from rainer.errors import CredentialsError, InvalidError, MissingExtra, StoreUnavailable, UnavailableError
-from rainer.store.store import Progress
+from rainer.store.store import Progress, shown
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -77,7 +77,7 @@ class Pinned:
             raise not_fetched(uri, path, e) from e
         if arrived is None:
             raise UnavailableError(
-                f"{uri} came as not modified, which nobody asked", hint="what lies between is broken"
+                f"{shown(uri)} came as not modified, which nobody asked", hint="what lies between is broken"
             )
         return arrived.found
 

@@ -16,7 +16,7 @@ from rainer.cache.names import name_of_uri, safe_name
 from rainer.cache.parts import Parts
 from rainer.cache.refs import Ref, digest_of_uri
 from rainer.errors import CredentialsError, DeniedError, MissingExtra, RainerError, StoreUnavailable, UnavailableError
-from rainer.store.store import Progress, Store
+from rainer.store.store import Progress, Store, shown
 
 log = logging.getLogger("rainer.cache")
 
@@ -136,7 +136,7 @@ class Unpinned:
         self._away.pop(store.url, None)
         if arrived is None:
             if ref is None or here is None:
-                raise UnavailableError(f"{uri} is said to be what it was, and was nothing", hint="ask again")
+                raise UnavailableError(f"{shown(uri)} is said to be what it was, and was nothing", hint="ask again")
             parts.refs.put(replace(ref, checked_at=begun))
             return here
         ref = Ref(uri, arrived.sha256, arrived.found.size, wish.file, arrived.etag, begun, begun)
@@ -158,7 +158,7 @@ class Unpinned:
     def _stale(self, wish: _Wish, here: Cached, why: str) -> Cached:
         if wish.uri not in self._warned:
             self._warned.add(wish.uri)
-            log.warning("%s is served as it was last known, from %s: %s", wish.uri, here.path, why)
+            log.warning("%s is served as it was last known, from %s: %s", shown(wish.uri), here.path, why)
         return replace(here, is_stale=True)
 
     def _looked_at(self, wish: _Wish) -> str:

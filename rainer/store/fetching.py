@@ -13,7 +13,7 @@ from rainer.limits import MiB
 from rainer.store.disk import write_at
 from rainer.store.ranges import RANGE_BYTES, fetch_ranges
 from rainer.store.source import Source, StartOver
-from rainer.store.store import ObjectInfo, Progress, Reading, Store
+from rainer.store.store import ObjectInfo, Progress, Reading, Store, shown
 
 RANGES_ABOVE_BYTES: Final = 64 * MiB
 """Larger objects come in several ranges at a time."""
@@ -50,7 +50,7 @@ def fetch(
     try:
         return job.run(if_none_match)
     except StartOver as e:
-        raise StoreUnavailable(f"{uri}: {e}, twice", hint="try again when it is no longer being written") from e
+        raise StoreUnavailable(f"{shown(uri)}: {e}, twice", hint="try again when it is no longer being written") from e
 
 
 class _Job:
@@ -85,7 +85,7 @@ class _Job:
         """Refuse what has the wrong size before it comes."""
         if self.size is not None and info.size is not None and info.size != self.size:
             raise WrongDigest(
-                f"{self.uri} has {info.size} bytes, and {self.size} were promised",
+                f"{shown(self.uri)} has {info.size} bytes, and {self.size} were promised",
                 hint="somebody replaced the object, or the promise belongs to another one",
             )
         if info.size is not None and info.size > RANGES_ABOVE_BYTES:
@@ -100,7 +100,7 @@ class _Job:
 
         def take(portion: memoryview, at: int) -> None:
             if limit is not None and at + len(portion) > limit:
-                raise WrongDigest(f"{self.uri} has more than the {limit} bytes that were promised")
+                raise WrongDigest(f"{shown(self.uri)} has more than the {limit} bytes that were promised")
             digest.update(portion)
             write_at(fd, portion, at)
             if told:
@@ -116,7 +116,7 @@ class _Job:
         if source.is_patched:
             raise StartOver("what came after a break does not fit what came before")
         raise WrongDigest(
-            f"{self.uri} came as {size} bytes of SHA-256 {sha256}; promised were"
+            f"{shown(self.uri)} came as {size} bytes of SHA-256 {sha256}; promised were"
             f" {'any number' if self.size is None else self.size} of {self.sha256 or told or 'any'}",
             hint="somebody replaced the object, or what lies between altered it; nothing was kept",
         )
@@ -137,5 +137,6 @@ def _expect_room(fd: int, info: ObjectInfo) -> None:
     free = disk.f_bavail * disk.f_frsize
     if info.size is not None and free < info.size and disk.f_blocks:
         raise NoSpace(
-            f"{info.uri} has {info.size} bytes, and the disk has room for {free}", hint="make room, and try again"
+            f"{shown(info.uri)} has {info.size} bytes, and the disk has room for {free}",
+            hint="make room, and try again",
         )

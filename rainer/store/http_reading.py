@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from rainer.errors import CredentialsError, InvalidError, ObjectNotFound, RainerError, StoreUnavailable
 from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_pool import RETRIED
 from rainer.store.store import ObjectInfo, Reading
+from rainer.store.store import shown as shown
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _HEX_HEADERS: Final = ("x-rainer-sha256", "x-amz-meta-sha256", "x-goog-meta-sha256", "x-ms-meta-sha256")
@@ -128,14 +128,6 @@ def refusal_of(status: int, said: str, uri: str) -> RainerError:
     if status in RETRIED or status >= 500:
         return StoreUnavailable(f"{where}: the store is not available ({said})", hint="try again later")
     return InvalidError(f"{where}: the server refuses ({said})", hint="look at the URL")
-
-
-def shown(uri: str) -> str:
-    """A URI as messages show it: without password and without a query, which may hold a signature."""
-    parts = urlsplit(uri)
-    if not parts.query and "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="…" if parts.query else ""))
 
 
 def _beyond(answer: HttpAnswer, uri: str) -> HttpReading:

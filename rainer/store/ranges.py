@@ -12,7 +12,7 @@ from rainer.errors import StoreUnavailable
 from rainer.limits import MiB
 from rainer.store.disk import write_at
 from rainer.store.source import Source, buffer
-from rainer.store.store import Progress, Reading
+from rainer.store.store import Progress, Reading, shown
 
 RANGE_BYTES: Final = 16 * MiB
 _HELPERS: Final = 3
@@ -164,6 +164,6 @@ class _Work:
             while at < reached:
                 count = os.preadv(self._fd, [held[: reached - at]], at)
                 if not count:
-                    raise StoreUnavailable(f"{self._source.uri}: the local file was cut while it was written")
+                    raise StoreUnavailable(f"{shown(self._source.uri)}: the local file was cut while it was written")
                 update(held[:count])
                 at += count

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from rainer.errors import ObjectNotFound, StoreUnavailable
-from rainer.store.store import ObjectInfo, Reading, Store
+from rainer.store.store import ObjectInfo, Reading, Store, shown
 
 BUFFER_BYTES: Final = 256 * 1024
 _BREAKS_MAX: Final = 5
@@ -58,7 +58,7 @@ class Source:
         except ObjectNotFound as e:
             raise StartOver("the object changed while it was read") from e
         if reading is None:
-            raise StoreUnavailable(f"{self.uri}: the store says that nothing changed, unasked")
+            raise StoreUnavailable(f"{shown(self.uri)}: the store says that nothing changed, unasked")
         if reading.info.size != self.info.size or (self.etag and reading.info.etag not in (None, self.etag)):
             reading.close()
             raise StartOver("the object changed while it was read")
@@ -82,7 +82,7 @@ class Source:
                         at += count
                 if end is None or at >= end:
                     return at
-                raise StoreUnavailable(f"{self.uri} ended after {at} of {end} bytes", hint="try again")
+                raise StoreUnavailable(f"{shown(self.uri)} ended after {at} of {end} bytes", hint="try again")
             except StoreUnavailable:
                 breaks = breaks + 1 if at - begun < BUFFER_BYTES else 1
                 if breaks >= _BREAKS_MAX:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from rainer.errors import DeniedError, InvalidError, InvalidUri
 
@@ -125,3 +125,13 @@ class Store(ABC):
 
 SAFE = "/-_.~"
 """What a name keeps unquoted in a URI."""
+
+
+def shown(uri: str) -> str:
+    """A URI as messages show it: of a web server without password and without a query, which may hold a signature."""
+    if not uri.lower().startswith(("http://", "https://")):
+        return uri
+    parts = urlsplit(uri)
+    if not parts.query and "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="…" if parts.query else ""))

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from rainer.cache import AssetCache
-from rainer.errors import CredentialsError, InvalidUri, NotCached, ObjectNotFound, StoreUnavailable
+from rainer.errors import CredentialsError, InvalidUri, NotCached, ObjectNotFound, StoreUnavailable, WrongDigest
 from tests.caching import OwnStore, cache_of
+from tests.unit.http_script import ScriptedServer, answer
 
 
 @pytest.fixture
@@ -215,3 +216,24 @@ def test_a_folder_that_cannot_be_written_serves_what_it_has(
         found = cache.get_unpinned(uri)
         assert (found.path, found.is_stale) == (path, True)
         assert "cannot be written" in caplog.text
+
+
+def test_no_message_tells_a_password_or_a_signature(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    secret, data = "s3cr3t", b"some data"
+    with ScriptedServer(answer(200, data)) as server:
+        uri = f"http://me:{secret}@127.0.0.1:{server.port}/a.csv?X-Amz-Signature={secret}"
+        with AssetCache(tmp_path / "c", timeout_s=0) as cache:
+            assert cache(uri).read_bytes() == data
+            with pytest.raises(WrongDigest) as wrong:
+                cache.get(uri, sha256="0" * 64)
+            server.script[:] = [answer(403)]
+            assert cache(uri).read_bytes() == data
+            with pytest.raises(CredentialsError) as denied:
+                cache.get(uri, sha256="1" * 64)
+        with AssetCache(tmp_path / "new", offline=True) as cache, pytest.raises(NotCached) as missing:
+            cache(uri)
+    for error in (wrong.value, denied.value, missing.value):
+        assert "/a.csv?…" in str(error)
+        assert secret not in str(error) + str(error.hint)
+    assert "is served as it was last known" in caplog.text
+    assert secret not in caplog.text
