@@ -48,7 +48,7 @@ LIBRARIES = {
 DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
 DIALECT_ROOMS = ("database/", "journal/dialects/")
 # AWS's variables are botocore's to read; where they say all, they are read without loading it.
-ENVIRONMENT_ROOMS = ("settings.py", "store/s3_environment.py")
+ENVIRONMENT_ROOMS = ("settings.py", "store/http_connect.py", "store/s3_environment.py")
 ENVIRONMENT_NAMES = {"environ", "environb", "getenv", "getenvb", "putenv"}
 PRINTING_ROOMS = ("cli/",)
 
