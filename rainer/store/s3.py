@@ -27,6 +27,7 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
 PAGE_OBJECTS: Final = 1_000
 _REGION: Final = "x-amz-bucket-region"
 _CONFLICTS: Final = {"ConditionalRequestConflict", "OperationAborted"}
+_EXPIRED: Final = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 _CONFLICT_PAUSES_S: Final = (0.1, 0.5, 2.0)
 
 
@@ -180,6 +181,7 @@ class S3Store(Store):
             fault = fault_of(answer)
             if not fault.is_denial:
                 raise _read_error(fault, uri)
+            here.refused(name, fault)
             reasons.append((name, str(fault)))
         raise denied(uri, reasons)
 
@@ -201,6 +203,7 @@ class S3Store(Store):
                     raise _ConflictError(f"{uri} is being written by somebody else ({fault})", hint="try again") from e
                 if not fault.is_denial:
                     raise fault.error(uri) from e
+                here.refused(name, fault)
                 reasons.append((name, str(fault)))
             except BotoCoreError as e:
                 raise StoreUnavailable(f"{uri}: {e}", hint="look whether the store is well, and try again") from e
@@ -246,6 +249,11 @@ class _Here:
             with self._lock:
                 made = self._made[name] = self._made.get(name) or Access(name, *self._given)
         return made
+
+    def refused(self, name: str, fault: Fault) -> None:
+        """The credentials of that name did not do: the next call finds those that were renewed meanwhile."""
+        if fault.code in _EXPIRED:
+            self.access(name).forget()
 
     def send(
         self, access: Access, method: str, path: str, headers: dict[str, str], extra: dict[str, str], uri: str

@@ -97,6 +97,15 @@ class Access:
                 self._client = self._make_client()
             return self._client
 
+    def forget(self) -> None:
+        """Look for the credentials anew when they are next wanted: they have expired, and somebody may have renewed
+        them in the file that they came from, which botocore reads once."""
+        if self._plain is None:
+            with self._making:
+                self.__dict__.pop("_session", None)
+                self._found = None
+                self.close()
+
     def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:

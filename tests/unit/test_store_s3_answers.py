@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from rainer.errors import InvalidError, ObjectExists, StoreUnavailable
-from rainer.store import S3Store, s3
+from rainer.errors import CredentialsError, InvalidError, ObjectExists, StoreUnavailable
+from rainer.store import Reading, S3Store, s3
 from tests.unit.http_script import ScriptedServer, Step, answer
 
 CONFLICT = answer(409, "<Error><Code>ConditionalRequestConflict</Code><Message>A conflict.</Message></Error>")
@@ -70,3 +71,29 @@ def test_what_is_redirected_elsewhere_is_not_there(scripted: tuple[S3Store, Scri
     for ask in (store.head, store.open, store.delete):
         with pytest.raises(InvalidError, match="302"):
             ask("s3://bucket/a")
+
+
+@script(
+    answer(403, "<Error><Code>ExpiredToken</Code></Error>"), answer(200, DATA),
+    answer(403, "<Error><Code>ExpiredToken</Code></Error>"), answer(200),
+)  # fmt: skip
+def test_credentials_that_expired_are_found_anew_where_somebody_renewed_them(
+    scripted: tuple[S3Store, ScriptedServer], tmp_path: Path
+) -> None:
+    _, server = scripted
+    keys = "[mine]\naws_access_key_id = {}\naws_secret_access_key = secret\naws_session_token = token\n"
+    (tmp_path / "credentials").write_text(keys.format("AK1"))
+    store = S3Store("s3://bucket", credentials=["profile:mine"], endpoint_url=f"http://127.0.0.1:{server.port}")
+    with closing(store):
+        for ask, old, new in (
+            (lambda: store.open("s3://bucket/a"), b"AK1", b"AK2"),
+            (lambda: store.put("s3://bucket/a", DATA), b"AK2", b"AK3"),
+        ):
+            with pytest.raises(CredentialsError, match="ExpiredToken"):
+                ask()
+            (tmp_path / "credentials").write_text(keys.format(new.decode()))
+            done = ask()
+            if isinstance(done, Reading):
+                done.close()
+            used = [received.headers["authorization"] for received in server.received[-2:]]
+            assert [b"Credential=" + key in text for key, text in zip((old, new), used, strict=True)] == [True, True]
