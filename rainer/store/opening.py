@@ -25,11 +25,10 @@ def open_store(url: str, *, credentials: Sequence[str] = (), timeout_s: float = 
     """The store of a URL: `s3://bucket/prefix`, `gs://bucket`, `az://account/container`, `https://host/folder`,
     `file:///folder`, `memory://name`, or a Rainer server's `http://host/-/store`.
 
-    `credentials` are tried in order (`default`, `env`, `profile:NAME`, `anonymous`; for web servers `bearer:TOKEN`), and
-    names that are for stores of other kinds are passed over.
-    `timeout_s` is how long a store may send nothing. Nothing is asked of the store here. Schemes of others come by
-    the entry point group "rainer.stores". Raises InvalidUri for a scheme that nobody
-    knows, MissingExtra for one whose library is not installed.
+    `credentials` are tried in order (`default`, `env`, `profile:NAME`, `anonymous`; for web servers `bearer:TOKEN`);
+    names for stores of other kinds are passed over. `timeout_s` is how long a store may send nothing. Nothing is asked
+    of the store here. Schemes of others come by the entry point group "rainer.stores". Raises InvalidUri for a scheme
+    that nobody knows, MissingExtra for one whose library is not installed.
     """
     scheme = _scheme(url)
     options: dict[str, Any] = {"credentials": tuple(credentials), "timeout_s": timeout_s}
