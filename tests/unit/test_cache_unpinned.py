@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -156,7 +155,7 @@ def test_a_file_that_was_evicted_is_fetched_whole(store: OwnStore, uri: str, tmp
         assert store.not_modified == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"uri": 1}', os.urandom(50)])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"uri": 1}', bytes(range(128, 192))])
 def test_a_damaged_ref_is_as_good_as_none(store: OwnStore, uri: str, tmp_path: Path, content: bytes) -> None:
     with cache_of(store, tmp_path) as cache:
         cache(uri)
