@@ -74,8 +74,9 @@ class Recycled:
 
 
 def _shape(connection: sa.Connection) -> set[Any]:
-    """The tables' columns and constraints."""
+    """The tables' columns and constraints, and the schema's version."""
     ours = _OURS[connection.dialect.name]
     found = {tuple(row) for row in connection.exec_driver_sql(f"{_COLUMNS} WHERE {ours}")}
     constraints = connection.exec_driver_sql(f"{_CONSTRAINTS} WHERE {ours} AND ({_NAMED})")
-    return found | {tuple(row) for row in constraints}
+    version = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+    return found | {tuple(row) for row in constraints} | {tuple(row) for row in version}
