@@ -38,7 +38,7 @@ def test_it_begins_with_everything_and_follows_every_change(client: KazooClient,
     with CuratorMirror(zookeeper_hosts, "/data") as mirror:
         assert mirror.data() == FULL
         kinds = {event.kind for event in mirror.events}
-        # Curator reads everything anew when it has reconnected, and tells of what its first reading had not brought yet.
+        # When it has reconnected, Curator reads all anew, and tells of what its first reading had not brought yet.
         again = {"connection_reconnected", "added"} if "connection_reconnected" in kinds else set()
         assert kinds <= {"initial", "ready"} | again
         client.create("/data/new", b"1")
