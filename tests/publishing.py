@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import rainer.testing
 from rainer.assets.collecting import collect
 from rainer.assets.published import Collected, Unreferenced
 from rainer.assets.publishing import AssetPublisher
@@ -148,3 +150,17 @@ def room(url: str, folder: Path, store: Store | None = None) -> Room:
     client = Client(f"{url}/{name}", author="tester")
     client.create_namespace(name)
     return Room(client, store or MemoryStore(f"memory://{name}"), folder)
+
+
+@contextmanager
+def room_with_stray(folder: Path, path: str, stray: str) -> Iterator[Room]:
+    """A room with a path at 1.0.0, and an object `stray` that an interrupted publish has left.
+
+    On a server of its own: what any manifest on it names is kept, whichever test committed it.
+    """
+    with rainer.testing.server() as server:
+        made = room(server.url, folder)
+        with made.client:
+            made.publisher().add(path, made.file("1"))
+            made.store.put(made.store.uri(stray), b"stray")
+            yield made

@@ -15,7 +15,7 @@ from rainer.assets.collecting import collect, unreferenced
 from rainer.errors import InvalidError
 from rainer.model.manifest import Entry, Manifest
 from rainer.store.memory import MemoryStore
-from tests.publishing import Older, Room, room
+from tests.publishing import Older, Room, room, room_with_stray
 
 pytestmark = pytest.mark.faults
 PATH = "/foo/bar.csv"
@@ -25,16 +25,8 @@ STRAY = "foo/bar.1.1.0.csv"
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Room]:
-    """A path at 1.0.0, and an object for its 1.1.0 that an interrupted publish has left.
-
-    On a server of its own: what any manifest on it names is kept, whichever test committed it.
-    """
-    with rainer.testing.server() as server:
-        made = room(server.url, tmp_path)
-        with made.client:
-            made.publisher().add(PATH, made.file("1"))
-            made.store.put(made.store.uri(STRAY), b"stray")
-            yield made
+    with room_with_stray(tmp_path, PATH, STRAY) as made:
+        yield made
 
 
 def test_a_dry_run_lists_and_a_real_one_removes(here: Room) -> None:

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import rainer.testing
 from rainer.assets import collecting_marks
 from rainer.assets.collecting_marks import LEASE_S, PREFIX, Mark, marked, wait_until_unmarked
 from rainer.assets.published import Published
 from rainer.errors import StoreUnavailable
 from rainer.store.memory import MemoryStore
-from tests.publishing import DrivenStore, Older, Room, room
+from tests.publishing import DrivenStore, Older, Room, room_with_stray
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.faults
@@ -27,16 +26,8 @@ STRAY = "foo/bar.1.1.0.csv"
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Room]:
-    """A path at 1.0.0, and an object for its 1.1.0 that an interrupted publish has left.
-
-    On a server of its own: what any manifest on it names is kept, whichever test committed it.
-    """
-    with rainer.testing.server() as server:
-        made = room(server.url, tmp_path)
-        with made.client:
-            made.publisher().add(PATH, made.file("1"))
-            made.store.put(made.store.uri(STRAY), b"stray")
-            yield made
+    with room_with_stray(tmp_path, PATH, STRAY) as made:
+        yield made
 
 
 # Publishers who come in between. "exact" versions make them adopt the stray object.
