@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,6 +120,8 @@ def test_what_arrives_after_its_put_has_failed_is_swept(journal: Journal, tmp_pa
 class SlowStore(MemoryStore):
     """Something is done while a file is on its way."""
 
+    meanwhile: Callable[[Progress], None]
+
     def put(
         self, uri: str, source: Path | bytes, *, sha256: str | None = None, create_only: bool = False,
         progress: Progress | None = None,
@@ -129,9 +131,6 @@ class SlowStore(MemoryStore):
         data = source.read_bytes()
         self.meanwhile(progress)
         return super().put(uri, data, create_only=create_only)
-
-    def meanwhile(self, progress: Progress) -> None:
-        raise NotImplementedError
 
 
 def test_contents_that_take_hours_to_their_place_are_not_swept_on_the_way(
@@ -146,7 +145,7 @@ def test_contents_that_take_hours_to_their_place_are_not_swept_on_the_way(
         progress(1)
         assert files.sweep(3600) == Swept(0, 1), "the temporary file is gone, and not missed"
 
-    monkeypatch.setattr(store, "meanwhile", meanwhile)
+    store.meanwhile = meanwhile
     put(files, "a", b"1")
     assert read(files, "a") == b"1"
     for info in list(store.list()):
