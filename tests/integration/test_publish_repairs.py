@@ -9,10 +9,12 @@ import pytest
 from kazoo.client import KazooClient
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, make_acl
 
+from rainer.errors import ConflictError
 from rainer.journal import Journal
 from rainer.model.commit import draft
-from rainer.model.packed import Kind
+from rainer.model.packed import Kind, PackedHead
 from rainer.model.published import Beat, Parts
+from rainer.publish.large import LargeHeads, parts_of
 from rainer.zk import Create, Delete, Set, ZooKeeper
 from tests.integration.publish_view import TreeView, commit, connect, publishing
 from tests.services.waiting import wait_until
@@ -47,6 +49,19 @@ def view(zk: ZooKeeper, journal: Journal, zookeeper_hosts: str) -> Iterator[Tree
         view = TreeView(zk, journal)
         view.wait()
         yield view
+
+
+def delete_tree(zk: ZooKeeper, path: str) -> None:
+    """Delete a tree whose nodes a repair may bring back meanwhile."""
+
+    def deleted() -> bool:
+        try:
+            zk.delete_tree(path)
+        except ConflictError:  # a repair was faster
+            return False
+        return True
+
+    wait_until(deleted, 30, f"the end of {path}")
 
 
 def forged(view: TreeView, key: str, version: int) -> bytes:
@@ -96,7 +111,7 @@ def test_all_of_it_deleted(view: TreeView) -> None:
 
 
 def test_the_folder_of_the_nodes_deleted(view: TreeView) -> None:
-    view.zk.delete_tree(view.tree.data)
+    delete_tree(view.zk, view.tree.data)
     wait_until(lambda: view.data() == view.expected(), 30, "the repair")
     commit(view.journal, "k1")
     view.wait()
@@ -128,9 +143,29 @@ def test_pieces_of_a_large_commit_damaged(zk: ZooKeeper, journal: Journal, zooke
         ):
             zk.write([operation])
             wait_until(lambda: not view.data() and _joined(view) == view.expected(), 30, f"the repair of {operation}")
-        view.zk.delete_tree(path)
+        delete_tree(view.zk, path)
         wait_until(lambda: _joined(view) == view.expected(), 30, "the repair of all")
         view.assert_published()
+
+
+def test_a_piece_damaged_just_after_it_was_compared(
+    zk: ZooKeeper, journal: Journal, zookeeper_hosts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_whole, damaged = LargeHeads.is_whole, []
+
+    def and_then_damaged(self: LargeHeads, head: PackedHead) -> bool:
+        found = is_whole(self, head)
+        if found and not damaged:
+            damaged.append(f"{view.tree.large_key('k')}/{parts_of(head).names[1]}")
+            zk.write([Set(damaged[0], b"garbage")])
+        return found
+
+    monkeypatch.setattr(LargeHeads, "is_whole", and_then_damaged)
+    journal.create_namespace("big", payload_bytes_max=8_000_000)
+    view = TreeView(zk, journal, "big")
+    commit(journal, "k", os.urandom(2_000_000), "big")
+    with publishing(journal, zookeeper_hosts):
+        wait_until(lambda: damaged and _joined(view) == view.expected(), 30, "the repair of what was just compared")
 
 
 def _joined(view: TreeView) -> dict[str, bytes] | None:

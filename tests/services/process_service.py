@@ -181,7 +181,7 @@ class ProcessService(ABC):
     # How it is done.
 
     def _start_first(self) -> None:
-        attempts = 3
+        attempts = 10
         for attempt in range(1, attempts + 1):
             self.port = free_port()
             if attempt == 1:

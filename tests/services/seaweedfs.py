@@ -22,7 +22,12 @@ from tests.services.process_service import ProcessService
 _REGION = "us-east-1"
 _ONE_VOLUME_EACH = {f"WEED_MASTER_VOLUME_GROWTH_COPY_{name}": "1" for name in ("1", "2", "3", "OTHER")}
 """A new bucket takes seven volumes otherwise, and after a dozen tests none would be left."""
-_PORTS = ("master.port", "volume.port", "filer.port", "metricsPort")
+_PORTS = (
+    *(f"{part}.port" for part in ("master", "volume", "filer")),
+    *(f"{part}.port.grpc" for part in ("master", "volume", "filer", "s3")),
+    "metricsPort",
+)
+"""Each by name: left to itself, gRPC takes the other number plus 10,000, where outgoing connections have theirs."""
 
 
 @dataclass(frozen=True)
