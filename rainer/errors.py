@@ -63,6 +63,12 @@ class MalformedPayload(InvalidError):
         return self.details.get("column")
 
 
+class InvalidDocument(MalformedPayload):
+    """A document of namespace `rainer` says something that it may not; `pointer`, `line` and `column` tell where."""
+
+    code = "invalid-document"
+
+
 class CommitIdReused(InvalidError):
     """The commit id already stands in the journal for other content."""
 
@@ -191,6 +197,12 @@ class NamespaceClosed(DeniedError):
     code = "namespace-closed"
 
 
+class UnauthenticatedError(DeniedError):
+    """The credentials prove no identity here: unknown, expired or revoked, in the same words for all; or none came."""
+
+    code = "unauthenticated"
+
+
 class CredentialsError(DeniedError):
     """A store wants credentials, and those found are missing, wrong or expired; the message says what to set."""
 
@@ -224,6 +236,12 @@ class OverloadedError(UnavailableError):
     @property
     def retry_after_s(self) -> int:
         return int(self.details.get("retry_after_s", 1))
+
+
+class RateLimited(OverloadedError):
+    """This identity asks more often than the server lets it; nothing was done."""
+
+    code = "rate-limited"
 
 
 class StoreUnavailable(UnavailableError):

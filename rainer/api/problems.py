@@ -14,11 +14,14 @@ STATUS: Final[dict[type[RainerError], int]] = {
     errors.InvalidError: 400,
     errors.TooLargeError: 413,
     errors.MalformedPayload: 400,
+    errors.InvalidDocument: 422,
     errors.CommitIdReused: 422,
     errors.NotFoundError: 404,
     errors.PositionGone: 410,
     errors.ConflictError: 409,
     errors.DeniedError: 403,
+    errors.UnauthenticatedError: 401,
+    errors.RateLimited: 429,
     errors.CorruptError: 500,
     errors.UnavailableError: 503,
     errors.NoSpace: 507,
@@ -27,9 +30,9 @@ STATUS: Final[dict[type[RainerError], int]] = {
     errors.RainerError: 500,
 }
 _TITLES: Final = {
-    400: "Bad request", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 408: "Request timeout",
+    400: "Bad request", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 408: "Request timeout",
     409: "Conflict", 410: "Gone", 412: "Precondition failed", 413: "Too large", 416: "Range not satisfiable",
-    422: "Unprocessable", 500: "Internal error", 503: "Unavailable", 507: "No room",
+    422: "Unprocessable", 429: "Too many requests", 500: "Internal error", 503: "Unavailable", 507: "No room",
 }  # fmt: skip
 PROBLEM_JSON: Final = "application/problem+json"
 
@@ -56,6 +59,8 @@ def problem(error: RainerError, status: int | None = None) -> Response:
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, OverloadedError) else {}
     if status == 503 and not headers and error.retryable:
         headers = {"Retry-After": "1"}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     if status in (408, 413):
         headers["Connection"] = "close"  # the rest of the body is not wanted
     return Response(orjson.dumps(body), status, headers, PROBLEM_JSON)
@@ -74,6 +79,8 @@ def answer_error(error: RainerError, accept: bytes) -> Response:
 
 def has_ancestor_text(error: RainerError) -> bool:
     """Whether the ancestor's clients know this sentence."""
+    if isinstance(error, errors.InvalidDocument):
+        return False  # the ancestor knows no such documents, and the place must be told
     return isinstance(error, AncestorRefusal | errors.MalformedPayload) or (
         type(error) is errors.NotFoundError and error.message == "Key not found"
     )
