@@ -2,7 +2,7 @@
 
 Canonical bytes hold the namespace by name (so that renaming one is seen) and the payload by its SHA-256 (so that the
 law can have a payload redacted without breaking the chain). Every field is preceded by its length: no two commits
-share their canonical bytes.
+share their canonical bytes. A commit with marks is of form 2, which ends with them; one without is of form 1.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ GENESIS: Final = bytes(32)
 _FIXED: Final = struct.Struct(">BqqqqqB")
 _LENGTH: Final = struct.Struct(">I")
 _FORM: Final = 1
+_FORM_WITH_MARKS: Final = 2
 
 
 def payload_sha256(payload: bytes | None) -> bytes | None:
@@ -38,14 +39,17 @@ def link(
     digest: bytes | None,
     commit_id: str | None,
     changeset: int,
+    marks: str | None = None,
 ) -> bytes:
     """The 32-byte hash of a commit whose predecessor in the journal has the hash `previous`; `digest` None is empty."""
+    form = _FORM if marks is None else _FORM_WITH_MARKS
     parts = [
         previous,
-        _FIXED.pack(_FORM, revision, version, mtime_ms, recorded_ms, changeset, digest is None),
+        _FIXED.pack(form, revision, version, mtime_ms, recorded_ms, changeset, digest is None),
         digest or b"",
     ]
-    for text in (namespace, key, author, comment, commit_id or ""):
+    texts = (namespace, key, author, comment, commit_id or "")
+    for text in texts if marks is None else (*texts, marks):
         raw = text.encode()
         parts += (_LENGTH.pack(len(raw)), raw)
     return hashlib.sha256(b"".join(parts)).digest()

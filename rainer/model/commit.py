@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from rainer.errors import InvalidError
 from rainer.model import names, times
+from rainer.model.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Commit:
 
     `payload` is bytes kept verbatim, or None when `is_empty` (a removal that keeps its history); zero bytes are a
     payload. `mtime` is an aware datetime with milliseconds, the author's word. `revision` is the commit's place in
-    the journal, or None where the source does not tell (an ancestor's server or tree).
+    the journal, or None where the source does not tell (an ancestor's server or tree). `marks` is what the server says
+    of it (forced, approved by whom), None where nothing is said or the source does not tell; equality does not ask.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Commit:
     is_empty: bool = False
     namespace: str = names.DEFAULT_NAMESPACE
     revision: int | None = None
+    marks: Marks | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.is_empty and self.payload is not None:

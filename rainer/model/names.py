@@ -13,6 +13,8 @@ from rainer import limits
 from rainer.errors import InvalidError, TooLargeError
 
 DEFAULT_NAMESPACE: Final = "diary"
+SYSTEM_NAMESPACE: Final = "rainer"
+"""Holds the documents that the server itself obeys: policy, rules and schemas."""
 
 _KEY: Final = re.compile("[^/\x00-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\uffff\U00010000-\U0010ffff]+")
 _NAMESPACE: Final = re.compile(r"[a-z][a-z0-9._-]*")

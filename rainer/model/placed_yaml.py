@@ -15,6 +15,8 @@ from rainer.model import formats
 from rainer.model.setting_values import nearest
 
 _STR: Final = "tag:yaml.org,2002:str"
+_BOOL: Final = "tag:yaml.org,2002:bool"
+_BOOLS: Final = ("true", "false")
 _NULL: Final = "tag:yaml.org,2002:null"
 _NODES_MAX: Final = 200_000
 """What an alias in an alias may come to."""
@@ -39,11 +41,14 @@ class Placed:
 
     @property
     def is_null(self) -> bool:
-        return self.node.tag == _NULL
+        return bool(self.node.tag == _NULL)
 
     @property
     def is_text(self) -> bool:
-        return self.node.id == "scalar" and self.node.tag == _STR
+        """Whether it is text; `on`, `no` and the like are, as in YAML 1.2."""
+        if self.node.id != "scalar":
+            return False
+        return bool(self.node.tag == _STR or (self.node.tag == _BOOL and self.node.value.lower() not in _BOOLS))
 
     def members(self, known: Iterable[str] | None = None, needed: Iterable[str] = ()) -> dict[str, Placed]:
         """A mapping's values by name; names that are not `known` are refused, and `needed` ones demanded."""
@@ -51,7 +56,9 @@ class Placed:
             self.fail(f"{self.shown} where a mapping is needed")
         found: dict[str, Placed] = {}
         for key_node, value_node in self.node.value:
-            key = Placed(key_node, self.pointer).text()
+            if key_node.id != "scalar":
+                Placed(key_node, self.pointer).fail("a name must be text")
+            key = str(key_node.value)
             at = f"{self.pointer}/{key.replace('~', '~0').replace('/', '~1')}"
             if key in found:
                 Placed(key_node, at).fail(f"{key!r} is there twice")

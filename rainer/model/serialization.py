@@ -13,6 +13,7 @@ from rainer import limits
 from rainer.errors import CorruptError
 from rainer.model import times
 from rainer.model.commit import Commit
+from rainer.model.marks import Marks
 
 _LENGTH = re.compile(rb"([0-9]{1,9})\n")
 
@@ -21,8 +22,12 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).enc
 
 
 def to_bytes(commit: Commit) -> bytes:
-    """The ancestor's bytes of a commit; the header's length counts bytes of UTF-8."""
-    return _joined(commit.meta(), commit.payload or b"")
+    """The ancestor's bytes of a commit; the header's length counts bytes of UTF-8.
+
+    Marks, where there are any, are members more, which readers pass over that do not know them.
+    """
+    marks = {} if commit.marks is None else commit.marks.members()
+    return _joined(commit.meta() | marks, commit.payload or b"")
 
 
 def pack(key: str, version: int, author: str, comment: str, mtime_ms: int, is_empty: bool, payload: bytes) -> bytes:
@@ -82,7 +87,10 @@ def from_parts(raw: bytes, payload: bytes, *, namespace: str = "diary") -> Commi
         raise CorruptError("the commit's header holds a lone surrogate, which is not text")
     if empty and payload:
         raise CorruptError("the commit's header says empty, yet a payload follows")
-    return Commit(key, version, None if empty else payload, author, comment, mtime, empty, namespace)
+    return Commit(
+        key, version, None if empty else payload, author, comment, mtime, empty, namespace,
+        marks=Marks.from_members(header),
+    )  # fmt: skip
 
 
 def _is_text(member: str) -> bool:
