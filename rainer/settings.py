@@ -92,6 +92,10 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("config", "terminal", PATH, None, f"File to read settings from, instead of ./{FILE_NAME}", in_file=False),
     Setting("url", "client", TEXT, "http://127.0.0.1:8080/diary", "Server and namespace to talk to"),
     Setting("author", "client", TEXT, None, "Who makes the commits (else git's user.email, else the login name)"),
+    Setting("token", "client", TEXT, None, "Token that says who asks; RAINER_TOKEN keeps it out of `ps`", secret=True),
+    Setting("tls_ca", "client", PATH, None, "File of the authorities that servers' certificates are signed by"),
+    Setting("client_certificate", "client", PATH, None, "File of our own certificate for the server"),
+    Setting("client_key", "client", PATH, None, "File of that certificate's private key"),
     Setting("timeout_s", "client", SECONDS, 30.0, "Seconds a call to the server may take, repetitions included"),
     Setting("connect_timeout_s", "client", SECONDS, 5.0, "Seconds to wait for a connection"),
     Setting("manifest", "client", TEXT, "prod", "Key of the manifest that `rainer asset` works on"),
@@ -121,6 +125,26 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("queue_bytes_max", "server", BYTES, limits.QUEUE_BYTES_MAX, "Payload bytes that may wait before 503"),
     Setting("head_memory_bytes", "server", BYTES, limits.HEAD_MEMORY_BYTES, "Memory for answers of head reads"),
     Setting("body_timeout_s", "server", SECONDS, limits.BODY_TIMEOUT_S, "Seconds in which a request must arrive"),
+    Setting("identity", "server", SWITCH, False, "Ask everybody who he is; off, the server listens on loopback only"),
+    Setting(
+        "bootstrap_token",
+        "server",
+        TEXT,
+        None,
+        "Token of an identity that may do everything: to begin with",
+        secret=True,
+    ),
+    Setting("token_path", "server", SWITCH, False, "Take tokens in the path, /-/t/TOKEN/diary, from old clients"),
+    Setting("oidc_issuer", "server", TEXT, None, "OpenID Connect issuer whose JWTs say who asks"),
+    Setting("oidc_audience", "server", TEXT, None, "Audience that these JWTs must be made for"),
+    Setting("oidc_jwks_url", "server", TEXT, None, "Where that issuer's keys are; none: its own document tells"),
+    Setting("oidc_name_claim", "server", TEXT, None, "Claim that tells the name; none: a verified email, else sub"),
+    Setting("oidc_groups_claim", "server", TEXT, "groups", "Claim that tells the groups"),
+    Setting("tls_certificate", "server", PATH, None, "File of the server's certificate: HTTPS instead of HTTP"),
+    Setting("tls_key", "server", PATH, None, "File of that certificate's private key"),
+    Setting("tls_client_ca", "server", PATH, None, "File of the authorities of clients' certificates: mutual TLS"),
+    Setting("rate_per_s", "server", whole(0, 1_000_000), 0, "Calls a second of one identity to one worker; 0: any"),
+    Setting("rate_burst", "server", whole(0, 1_000_000), 0, "Calls at once of one identity; 0: those of one second"),
     Setting("zookeeper", "server", TEXT, None, "ZooKeeper, as zk1:2181,zk2:2181/chroot; none: nothing is published"),
     Setting("zookeeper_path", "server", TEXT, "/rainer", "Node that holds the namespaces' trees"),
     Setting("zookeeper_user", "server", TEXT, None, "User for ZooKeeper's digest authentication"),
@@ -166,6 +190,10 @@ class Settings:
     config: Path | None
     url: str
     author: str | None
+    token: str | None
+    tls_ca: Path | None
+    client_certificate: Path | None
+    client_key: Path | None
     timeout_s: float
     connect_timeout_s: float
     manifest: str
@@ -191,6 +219,19 @@ class Settings:
     queue_bytes_max: int
     head_memory_bytes: int
     body_timeout_s: float
+    identity: bool
+    bootstrap_token: str | None
+    token_path: bool
+    oidc_issuer: str | None
+    oidc_audience: str | None
+    oidc_jwks_url: str | None
+    oidc_name_claim: str | None
+    oidc_groups_claim: str
+    tls_certificate: Path | None
+    tls_key: Path | None
+    tls_client_ca: Path | None
+    rate_per_s: int
+    rate_burst: int
     zookeeper: str | None
     zookeeper_path: str
     zookeeper_user: str | None

@@ -23,12 +23,14 @@ from rainer.api import (
     store_reading,
     store_writing,
 )
+from rainer.api.asking import IDENTITY
 from rainer.api.list_memory import ListMemory
-from rainer.api.problems import problem
+from rainer.api.problems import problem, status_of
 from rainer.api.routing import OURS, make_app, on_bug
 from rainer.errors import RainerError
 from rainer.journal import Journal
 from rainer.model import names
+from rainer.model.identity import OPEN
 from rainer.service import Service, ServiceOptions
 
 log = logging.getLogger("rainer.api")
@@ -81,6 +83,7 @@ class RainerApp:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.lists = ListMemory()
+        self._access = service.access
         self._routes = make_app(ROUTES)
         self._routes.state.service = service
         self._routes.state.lists = self.lists
@@ -97,6 +100,13 @@ class RainerApp:
             except RainerError as e:
                 await problem(e)(scope, hot.no_body, send)
                 return
+        try:
+            # The credentials first: whatever is logged from here on, the scope holds no token in its path.
+            scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
+        except RainerError as e:
+            self.service.figures.requests.labels("none", str(status_of(e))).inc()
+            await problem(e)(scope, hot.no_body, send)
+            return
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
             segments = asking.raw_segments(scope)

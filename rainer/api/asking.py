@@ -15,9 +15,18 @@ from rainer.errors import InvalidError, TooLargeError
 from rainer.model import names, times
 from rainer.model.commit import Draft
 from rainer.model.headers import decode_text
+from rainer.model.identity import Identity
 
+IDENTITY: Final = "rainer_identity"
+"""The member of a scope that says who asks; the app sets it for every call, before anything else."""
 _CODINGS: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
+
+
+def identity_of(scope: Any) -> Identity:
+    """Who asks."""
+    identity: Identity = scope[IDENTITY]
+    return identity
 
 
 def parse_flag(text: str) -> bool | None:

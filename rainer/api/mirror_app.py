@@ -14,6 +14,7 @@ from rainer.api.mirror_reading import Answers, service_of
 from rainer.api.problems import answer_error
 from rainer.api.routing import OURS, make_app, on_bug
 from rainer.errors import RainerError
+from rainer.model.identity import OPEN
 from rainer.service.mirror_service import MirrorOptions, MirrorService
 from rainer.service.mirrored import Upstream
 
@@ -97,6 +98,7 @@ class MirrorApp:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
+        scope[asking.IDENTITY] = OPEN
         if scope["method"] == "GET" and not scope["query_string"]:
             segments = asking.raw_segments(scope)
             if len(segments) == 2 and segments[0] != OURS and segments[1]:

@@ -1,4 +1,4 @@
-"""The tables of the journal and of the server store, as every query sees them; migrations/ makes them.
+"""The tables of the journal, of the server store and of tokens, as every query sees them; migrations/ makes them.
 
 Nothing ever updates or deletes a row of `commits`.
 """
@@ -14,8 +14,9 @@ from rainer.database.types import DIGEST, LONG_TEXT, NAME, PAYLOAD, PLACE, REVIS
 metadata: Final = sa.MetaData()
 _INNODB: Final[dict[str, Any]] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_row_format": "DYNAMIC"}
 
-# One row: the lock, the counter, the chain's head, the clock. `namespaces_tag` is a new random text whenever a
-# namespace is made or closed, so that whoever reads this row knows whether what it remembers of them still holds.
+# One row: the lock, the counter, the chain's head, the clock. `namespaces_tag` is a new text whenever a namespace is
+# made or closed, or a commit made to the system's own, whose documents are rules too: whoever reads this row knows
+# whether what it remembers of them still holds.
 journal: Final = sa.Table(
     "journal", metadata,
     sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
@@ -47,7 +48,8 @@ namespaces: Final = sa.Table(
     **_INNODB,
 )  # fmt: skip
 
-# `changeset` is the revision at which the commit's changeset is whole: its own for a commit alone.
+# `changeset` is the revision at which the commit's changeset is whole: its own for a commit alone. `marks` is what the
+# server says of the commit, as JSON; almost always nothing.
 commits: Final = sa.Table(
     "commits", metadata,
     sa.Column("revision", REVISION, primary_key=True, autoincrement=False),
@@ -64,6 +66,7 @@ commits: Final = sa.Table(
     sa.Column("commit_id", TOKEN),
     sa.Column("changeset", sa.BigInteger, nullable=False),
     sa.Column("hash", DIGEST, nullable=False),
+    sa.Column("marks", LONG_TEXT),
     sa.UniqueConstraint("namespace_id", "key", "version", name="commits_version"),
     sa.Index("commits_feed", "namespace_id", "revision"),
     **_INNODB,
@@ -106,5 +109,19 @@ store_contents: Final = sa.Table(
     sa.Column("is_condemned", sa.Boolean, nullable=False),
     sa.UniqueConstraint("kept_sha256", name="store_contents_kept"),
     sa.Index("store_contents_touched", "touched_ms"),
+    **_INNODB,
+)  # fmt: skip
+
+# Who may prove an identity by which text. Of the text only the SHA-256 is kept; rows are revoked, never deleted.
+tokens: Final = sa.Table(
+    "tokens", metadata,
+    sa.Column("id", TOKEN, primary_key=True),
+    sa.Column("name", LONG_TEXT, nullable=False),
+    sa.Column("sha256", DIGEST, nullable=False),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("created_by", LONG_TEXT, nullable=False),
+    sa.Column("expires_ms", sa.BigInteger),
+    sa.Column("revoked_ms", sa.BigInteger),
+    sa.Column("last_used_ms", sa.BigInteger),
     **_INNODB,
 )  # fmt: skip

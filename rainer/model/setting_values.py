@@ -16,6 +16,7 @@ _YES: Final = {"yes", "true", "1", "on"}
 _NO: Final = {"no", "false", "0", "off"}
 # Up to the last @: a password that should have been quoted and holds an @ or a / must not show its tail.
 _PASSWORD: Final = re.compile(r"(?<=://)([^:/?#@\s]*):([^\s]*)@")
+_TOKEN_PATH: Final = re.compile(r"(?<=/-/t/)[^/?#\s]+")
 _PARAMETER: Final = re.compile(r"([?&][a-z_]*(?:password|passwd|pwd|secret|token)=)[^&#\s]*", re.IGNORECASE)
 
 
@@ -30,8 +31,8 @@ class Kind:
 
 
 def redact(text: str) -> str:
-    """The text with the password of any URL in it, and any password among its parameters, as `***`."""
-    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+    """The text with the password of any URL in it, a token in its path and any password of its parameters as `***`."""
+    return _PARAMETER.sub(r"\1***", _TOKEN_PATH.sub("***", _PASSWORD.sub(r"\1:***@", text)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rainer import limits
+from rainer.access import Access, AccessOptions
 from rainer.errors import RainerError, UnavailableError
 from rainer.journal import Journal, LiveJournal, Namespace
 from rainer.journal.group import Kept, Plan, RulesMoved, Submission
@@ -39,7 +40,7 @@ class ServiceOptions:
     """`log_format` text or json; `metrics_directory` where workers of one server share their figures.
 
     With `owns_journal` the service closes the journal when it ends; with `publishing` it publishes to ZooKeeper.
-    With `store` it keeps files.
+    With `store` it keeps files. `access` says who may ask at all; by default nobody is asked who he is.
     """
 
     log_format: str = "text"
@@ -50,6 +51,7 @@ class ServiceOptions:
     owns_journal: bool = False
     publishing: PublishOptions | None = None
     store: StoreOptions | None = None
+    access: AccessOptions = field(default_factory=AccessOptions)
 
 
 class RefusedDraft(Exception):
@@ -81,6 +83,7 @@ class Service:
     mirrors: MirrorList = field(init=False)
     publishing: Publishing = field(init=False)
     store: FileStore = field(init=False)
+    access: Access = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
@@ -89,6 +92,7 @@ class Service:
         self.mirrors = MirrorList(self.journal, self.reports, reports_in_tree(self.options.publishing))
         self.publishing = Publishing(self.options.publishing)
         self.store = FileStore(self.journal, self.options.store, self.figures)
+        self.access = Access(self.journal.engine, self.options.access)
 
     @property
     def live(self) -> LiveJournal:
@@ -121,6 +125,7 @@ class Service:
             await live.start()
             self.publishing.start(self.journal, live)
             self.store.start()
+            self.access.start(live.in_thread)
             self._live = live
             loop = asyncio.get_running_loop()
             self._tasks = [
@@ -182,6 +187,7 @@ class Service:
         live, self._live = self._live, None
         for task in self._tasks:
             task.cancel()
+        await self.access.close()
         if live is not None:
             await live.close()
         await self.publishing.close()

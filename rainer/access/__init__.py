@@ -1,0 +1,6 @@
+"""Who asks a server, and who may: identities and the credentials that prove them. DESIGN.md has the rules."""
+
+from rainer.access.access import Access, AccessOptions
+from rainer.access.oidc import OidcOptions
+
+__all__ = ["Access", "AccessOptions", "OidcOptions"]

@@ -1,0 +1,280 @@
+"""Who asks: from the credential in a request to an identity, remembered for moments so that asking costs no query."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.engine import Engine
+
+from rainer.access.credentials import CERTIFICATE, Unreadable, bearer_of, hide_token_path
+from rainer.access.keys import NoKey
+from rainer.access.oidc import OidcOptions, Refused, Verifier
+from rainer.access.rates import Rates
+from rainer.access.tokens import Token, TokenTable, digest_of, id_of
+from rainer.errors import InvalidError, RainerError, UnauthenticatedError, UnavailableError
+from rainer.model import names, times
+from rainer.model.identity import ANONYMOUS, BOOTSTRAP, OPEN, Identity, check_credential, check_identity_name, is_token
+
+log = logging.getLogger("rainer.access")
+
+TOKEN_S: Final = 2.0
+"""So long a token is taken to be what it was: within it, a revocation is known everywhere."""
+JWT_S: Final = 60.0
+_USE_MS: Final = 60_000
+_REMEMBERED_MAX: Final = 20_000
+_BOOTSTRAP_CHARS_MIN: Final = 20
+_SKIPPED_S: Final = 1.0
+
+InThread = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessOptions:
+    """`is_on`: who asks must say who he is. `bootstrap_token` proves an identity that may do everything.
+
+    With `token_path` a base URL may carry a token. `rate_per_s` calls a second, and `rate_burst` at once, are what one
+    identity may make of one worker; 0 is no limit. Raises InvalidError for options that contradict each other.
+    """
+
+    is_on: bool = False
+    bootstrap_token: str | None = field(default=None, repr=False)
+    token_path: bool = False
+    oidc: OidcOptions | None = None
+    rate_per_s: int = 0
+    rate_burst: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bootstrap_token is not None:
+            check_credential(self.bootstrap_token)
+            if len(self.bootstrap_token) < _BOOTSTRAP_CHARS_MIN:
+                raise InvalidError(
+                    f"the bootstrap token has {len(self.bootstrap_token)} characters, which can be guessed",
+                    hint=f"at least {_BOOTSTRAP_CHARS_MIN}, random ones: `openssl rand -hex 32` makes such a text",
+                )
+        given = {"bootstrap_token": self.bootstrap_token, "token_path": self.token_path, "oidc_issuer": self.oidc}
+        for name, value in given.items():
+            if value and not self.is_on:
+                raise InvalidError(
+                    f"{name} is set, and identity is off", hint="turn it on with --identity, or leave the other away"
+                )
+
+
+class _Known(NamedTuple):
+    identity: Identity | None
+    """None: it proves nothing."""
+    until_s: float
+    token_id: str = ""
+    keys: int = 0
+
+
+class Access:
+    """Belongs to the event loop that serves; `tokens` is for any thread. Off, everybody is OPEN."""
+
+    def __init__(self, engine: Engine, options: AccessOptions) -> None:
+        self.options = options
+        self.is_open = not options.is_on
+        self.tokens = TokenTable(engine)
+        self.rates = Rates(options.rate_per_s, options.rate_burst)
+        self._bootstrap = digest_of(options.bootstrap_token) if options.bootstrap_token else b""
+        self._verifier = Verifier(options.oidc) if options.oidc is not None else None
+        self._known: dict[bytes, _Known] = {}
+        self._asking: dict[bytes, asyncio.Task[_Known]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._revocations = 0
+        # An issuer that hangs keeps nobody but those waiting who need its keys.
+        self._fetching = ThreadPoolExecutor(1, "rainer-keys")
+        self._in_thread: InThread = asyncio.to_thread
+        self._refusals, self._told_s = 0, 0.0
+
+    def start(self, in_thread: InThread) -> None:
+        """Begin on the running loop; `in_thread` runs what asks the database beside it."""
+        self._in_thread = in_thread
+
+    async def close(self) -> None:
+        """End what is under way."""
+        for task in (*self._tasks, *self._asking.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._asking.values(), return_exceptions=True)
+        self._fetching.shutdown(wait=False, cancel_futures=True)
+
+    async def identify(self, scope: Any) -> Identity:
+        """Who makes this request; waits only for a credential that is not remembered.
+
+        A token in the path is taken out of the scope, and replaced by `***`. Raises UnauthenticatedError, for every
+        reason in the same words; RateLimited; UnavailableError where the database or the issuer is needed, and away.
+        """
+        if self.is_open:
+            return OPEN
+        credential = self._credential(scope)
+        if credential is None:
+            identity = self._certified(scope)
+        else:
+            digest = hashlib.sha256(credential).digest()
+            known = self._remembered(digest)
+            if known is None:
+                self.rates.take(f"unknown from {_peer(scope)}")
+                known = await self._ask(credential, digest)
+            if known.identity is None:
+                raise self._refuse(scope, "")
+            identity = known.identity
+        if self.rates.per_s:
+            self.rates.take(identity.name if identity is not ANONYMOUS else f"anonymous from {_peer(scope)}")
+        return identity
+
+    def revoke(self, token_id: str) -> Token:
+        """Revoke a token, here at once and elsewhere within two seconds; for any thread. NotFoundError."""
+        revoked = self.tokens.revoke(token_id)
+        self._revocations += 1
+        for digest, known in list(self._known.items()):
+            if known.token_id == token_id:
+                self._known.pop(digest, None)
+        return revoked
+
+    # From a request to its credential
+
+    def _credential(self, scope: Any) -> bytes | None:
+        in_path = hide_token_path(scope, self.options.token_path)
+        try:
+            given = bearer_of(scope["headers"])
+        except Unreadable as e:
+            raise self._refuse(scope, str(e)) from None
+        return given or (in_path if self.options.token_path else None)
+
+    def _certified(self, scope: Any) -> Identity:
+        name = scope.get(CERTIFICATE)
+        if name is None:
+            return ANONYMOUS
+        try:
+            return Identity(check_identity_name(name), "certificate")
+        except RainerError as e:
+            raise self._refuse(scope, f"certificate: {e}") from None
+
+    # From a credential to what it proves
+
+    def _remembered(self, digest: bytes) -> _Known | None:
+        known = self._known.get(digest)
+        if known is None or known.until_s <= time.monotonic():
+            return None
+        if known.keys and self._verifier is not None and known.keys != self._verifier.keys.version:
+            return None
+        return known
+
+    async def _ask(self, credential: bytes, digest: bytes) -> _Known:
+        """What a credential proves; of many who ask at once one looks, and all wait for it."""
+        task = self._asking.get(digest)
+        if task is None:
+            task = self._asking[digest] = asyncio.create_task(self._look(credential, digest))
+            task.add_done_callback(lambda _: self._asking.pop(digest, None))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise UnavailableError("the server is shutting down", hint="try another server") from None
+            raise
+
+    async def _look(self, credential: bytes, digest: bytes) -> _Known:
+        revocations = self._revocations
+        try:
+            known = await self._prove(credential.decode("ascii"), digest)
+        except (Refused, UnicodeDecodeError) as e:
+            self._note_refusal(str(e) if isinstance(e, Refused) else "not ASCII")
+            known = _Known(None, time.monotonic() + TOKEN_S)
+        if revocations == self._revocations:  # else it may be the one that was revoked meanwhile
+            self._remember(digest, known)
+        return known
+
+    def _remember(self, digest: bytes, known: _Known) -> None:
+        if len(self._known) >= _REMEMBERED_MAX:
+            now_s = time.monotonic()
+            self._known = {d: k for d, k in self._known.items() if k.until_s > now_s}
+            if len(self._known) >= _REMEMBERED_MAX:
+                self._known.clear()
+        self._known[digest] = known
+
+    async def _prove(self, text: str, digest: bytes) -> _Known:
+        if self._bootstrap and hmac.compare_digest(self._bootstrap, digest):
+            return _Known(Identity(BOOTSTRAP, BOOTSTRAP), float("inf"))
+        if is_token(text):
+            return await self._prove_token(text, digest)
+        if self._verifier is not None and text.count(".") == 2:
+            return await self._prove_jwt(self._verifier, text)
+        raise Refused("it has the form of nothing that proves an identity here")
+
+    async def _prove_token(self, text: str, digest: bytes) -> _Known:
+        begun_s, now_ms = time.monotonic(), times.now_ms()
+        token: Token | None = await self._in_thread(self.tokens.find, id_of(text))
+        # Compared in either case, and in constant time, so that the time tells nothing of what is kept.
+        is_same = hmac.compare_digest(token.sha256 if token is not None else bytes(32), digest)
+        if token is None or not is_same:
+            raise Refused(f"token {id_of(text)} is not known")
+        if not token.is_live(now_ms):
+            raise Refused(f"token {token.id} of {names.shorten(token.name)} is {token.state(now_ms)}")
+        self._note_use(token, now_ms)
+        left_s = TOKEN_S if token.expires_ms is None else min(TOKEN_S, (token.expires_ms - now_ms) / 1000)
+        return _Known(Identity(token.name, "token"), begun_s + left_s, token.id)
+
+    def _note_use(self, token: Token, now_ms: int) -> None:
+        if token.last_used_ms is None or now_ms - token.last_used_ms >= _USE_MS:
+            self._beside(self._in_thread(self.tokens.note_use, token.id, now_ms))
+
+    async def _prove_jwt(self, verifier: Verifier, text: str) -> _Known:
+        if verifier.keys.is_stale:
+            self._beside(self._fetch(verifier))
+        try:
+            proof = verifier.check(text)
+        except NoKey:
+            await self._fetch(verifier, verifier.kid_of(text))
+            try:
+                proof = verifier.check(text)
+            except NoKey as e:
+                raise Refused(str(e)) from None
+        left_s = min(JWT_S, proof.expires_s - time.time())
+        return _Known(proof.identity, time.monotonic() + left_s, keys=verifier.keys.version)
+
+    async def _fetch(self, verifier: Verifier, kid: object = None) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._fetching, verifier.keys.fetch, kid)
+
+    def _beside(self, work: Awaitable[Any]) -> None:
+        """Have something done that nobody waits for, and that nobody misses where it fails."""
+
+        async def done() -> None:
+            try:
+                await work
+            except RainerError as e:
+                log.debug("%s", e)
+
+        task = asyncio.create_task(done())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Refusals
+
+    def _refuse(self, scope: Any, reason: str) -> UnauthenticatedError:
+        if reason:
+            self._note_refusal(f"{reason}, from {_peer(scope)}")
+        return UnauthenticatedError(
+            "the credentials prove no identity here", hint="ask for a token that is valid: `rainer token create`"
+        )
+
+    def _note_refusal(self, reason: str) -> None:
+        """Say in the log why, a few times a second at most: whoever guesses must not fill the disk."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < _SKIPPED_S:
+            self._refusals += 1
+            return
+        more = f" (and {self._refusals} more before)" if self._refusals else ""
+        self._told_s, self._refusals = now_s, 0
+        log.warning("credentials are refused: %s%s", reason, more)
+
+
+def _peer(scope: Any) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "nowhere"

@@ -1,0 +1,57 @@
+"""The credential in a request: what the Authorization header, the token path or the client's certificate says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import unquote
+
+_AUTHORIZATION: Final = b"authorization"
+_BEARER: Final = b"bearer"
+_MARK: Final = "/-/t/"
+_HIDDEN: Final = "***"
+CERTIFICATE: Final = "rainer_certificate"
+"""The member of a scope that holds the name in the client's certificate, which the server below has checked."""
+
+
+class Unreadable(Exception):
+    """There is a credential, and it is none that we take; the reason is for the log."""
+
+
+def bearer_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The token after `Authorization: Bearer`; None without the header, Unreadable for any other scheme, or two."""
+    found: bytes | None = None
+    for name, value in headers:
+        if name == _AUTHORIZATION:
+            if found is not None:
+                raise Unreadable("two Authorization headers")
+            scheme, _, found = value.strip(b" \t").partition(b" ")
+            found = found.strip(b" \t")
+            if scheme.lower() != _BEARER or not found:
+                raise Unreadable("an Authorization that is not Bearer")
+    return found
+
+
+def hide_token_path(scope: Any, may_sign_in: bool) -> bytes | None:
+    """Take the token out of a scope's path `/-/t/TOKEN/…` and return it; None for any other path.
+
+    The scope then says `/-/t/***/…`, in place, so that whoever logs it, the server below us too, has no token to log.
+    With `may_sign_in` that much is the place where the app is mounted; without, it is a path that nothing answers.
+    """
+    root: str = scope.get("root_path", "")
+    path: str = scope["path"]
+    above = root if root and path.startswith(root) else ""
+    if not path.startswith(_MARK, len(above)):
+        return None
+    raw: bytes = scope.get("raw_path") or path.encode()
+    at = above.count("/") + 3
+    parts = raw.split(b"/")
+    if at >= len(parts):  # its slashes are percent-encoded, as nobody's are who means it well
+        token, parts = b"", [b"", b"-", b"t", _HIDDEN.encode()]
+    else:
+        token, parts[at] = parts[at], _HIDDEN.encode()
+    scope["raw_path"] = b"/".join(parts)
+    scope["path"] = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
+    if may_sign_in:
+        scope["root_path"] = f"{above}{_MARK}{_HIDDEN}"
+    return token
