@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rainer import limits
-from rainer.api import openapi_mirrors, openapi_store
+from rainer.api import openapi_access, openapi_mirrors, openapi_store
 from rainer.api.openapi_parts import (
     AT,
     COMMIT_ID_TEXT,
@@ -78,7 +78,7 @@ def _reads() -> Json:
 
 def _post_commit() -> Json:
     headers = [
-        header("X-Rainer-Author", "who commits", LINE, required=True),
+        header("X-Rainer-Author", "who commits; where identity is on, who asks commits", LINE, required=True),
         header("X-Rainer-Comment", "why"),
         header("X-Rainer-Empty", "yes removes the key; the body must be empty", FLAG),
         header("X-Rainer-Modified-Time", "the author's time, ISO 8601; default now", TIME),
@@ -153,7 +153,8 @@ def _schemas() -> Json:
         ["key", "version", "author", "comment", "mtime", "empty"],
         key=TEXT, version=integer, author=TEXT, comment=TEXT, mtime=TIME,
         empty={"type": "boolean"}, namespace=TEXT, revision=integer, recorded=TEXT, changeset=integer,
-        payload_utf8=TEXT, payload_base64=TEXT,
+        payload_utf8=TEXT, payload_base64=TEXT, identity=TEXT, approvedBy=TEXT, proposal=TEXT,
+        forced={"type": "boolean"},
     )  # fmt: skip
     one_of = [{"required": ["payload_utf8"]}, {"required": ["payload_base64"]}, {"required": ["empty"]}]
     commit = object_of(
@@ -196,10 +197,12 @@ def document(only: Collection[tuple[str, str]] | None = None) -> Json:
     """The OpenAPI document as plain values; of all calls, or only of these (method, path)."""
     from rainer import __version__
 
-    paths = _reads() | _ours() | openapi_mirrors.paths() | openapi_store.paths() | _operations()
+    paths = _reads() | _ours() | openapi_mirrors.paths() | openapi_store.paths()
+    paths |= openapi_access.paths() | _operations()
     if only is not None:
         chosen = {p: {m: call for m, call in calls.items() if (m.upper(), p) in only} for p, calls in paths.items()}
         paths = {p: calls for p, calls in chosen.items() if calls}
+    schemas = _schemas() | openapi_mirrors.schemas() | openapi_store.schemas() | openapi_access.schemas()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -209,5 +212,7 @@ def document(only: Collection[tuple[str, str]] | None = None) -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": _schemas() | openapi_mirrors.schemas() | openapi_store.schemas()},
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        # Where identity is off nobody needs one, and where it is on who has none may do what `anonymous` may.
+        "security": [{}, {"token": []}],
     }

@@ -71,6 +71,7 @@ PLAIN: Final[Json] = {"text/plain": {"schema": TEXT}}
 ERRORS: Final[dict[int, Json]] = {
     304: {"description": "unchanged"},
     400: {"description": "the request is wrong", "content": PROBLEM | PLAIN},
+    401: {"description": "the credentials prove no identity", "content": PROBLEM},
     403: {"description": "not allowed", "content": PROBLEM},
     404: {"description": "no such key, version or namespace", "content": PROBLEM | PLAIN},
     408: {"description": "the body came too slowly", "content": PROBLEM},
@@ -78,6 +79,7 @@ ERRORS: Final[dict[int, Json]] = {
     410: {"description": "the journal does not hold this position: reload", "content": PROBLEM},
     413: {"description": "too large", "content": PROBLEM},
     422: {"description": "the commit id stands for other content", "content": PROBLEM},
+    429: {"description": "too many calls of this identity: see Retry-After", "content": PROBLEM},
     500: {"description": "stored data is damaged, or the server failed", "content": PROBLEM},
     507: {"description": "no room for the file", "content": PROBLEM},
     503: {"description": "unavailable, overloaded or outcome unknown: see the code", "content": PROBLEM},
@@ -96,7 +98,8 @@ META: Final = answer("the metadata", json(ref("Meta")))
 
 
 def operation(summary: str, parameters: list[Json], responses: Json, body: Json | None = None) -> Json:
-    operation: Json = {"summary": summary, "parameters": parameters, "responses": responses}
+    # Whoever asks may be refused for who he is, whatever he asks.
+    operation: Json = {"summary": summary, "parameters": parameters, "responses": responses | errors(401, 403, 429)}
     return operation | ({"requestBody": body} if body else {})
 
 

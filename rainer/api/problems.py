@@ -31,8 +31,9 @@ STATUS: Final[dict[type[RainerError], int]] = {
 }
 _TITLES: Final = {
     400: "Bad request", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    408: "Request timeout", 409: "Conflict", 410: "Gone", 412: "Precondition failed", 413: "Too large", 416: "Range not satisfiable",
-    422: "Unprocessable", 429: "Too many requests", 500: "Internal error", 503: "Unavailable", 507: "No room",
+    408: "Request timeout", 409: "Conflict", 410: "Gone", 412: "Precondition failed", 413: "Too large",
+    416: "Range not satisfiable", 422: "Unprocessable", 429: "Too many requests", 500: "Internal error",
+    503: "Unavailable", 507: "No room",
 }  # fmt: skip
 PROBLEM_JSON: Final = "application/problem+json"
 
