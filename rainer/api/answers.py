@@ -12,6 +12,7 @@ from rainer.journal.listing import Cells
 from rainer.journal.row import Row, State
 from rainer.model import times
 from rainer.model.headers import encode_text
+from rainer.model.marks import members_of
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -33,6 +34,7 @@ AUTHOR, COMMENT = WireName(b"X-Rainer-Author"), WireName(b"X-Rainer-Comment")
 MODIFIED_TIME, EMPTY = WireName(b"X-Rainer-Modified-Time"), WireName(b"X-Rainer-Empty")
 REVISION, LINEAGE = WireName(b"X-Rainer-Revision"), WireName(b"X-Rainer-Lineage")
 COMMIT_REVISION, META = WireName(b"X-Rainer-Commit-Revision"), WireName(b"X-Rainer-Meta")
+MARKS = WireName(b"X-Rainer-Marks")
 CACHED, AGE = WireName(b"X-Rainer-Cached"), WireName(b"X-Rainer-Age")
 REMOVED = WireName(b"X-Rainer-Removed")
 _TEXT = b"text/plain; charset=UTF-8"
@@ -80,6 +82,10 @@ def commit_answer(row: Row) -> CommitAnswer:
     ]
     if not (author_whole and comment_whole):
         headers.append((META, b"Partial"))
+    if row.marks:
+        marks, is_whole = encode_text(row.marks)
+        if is_whole:
+            headers.append((MARKS, marks))
     return CommitAnswer(headers, body, etag)
 
 
@@ -138,6 +144,8 @@ class MetaForm:
         }
         if self.revisions:
             out["namespace"], out["revision"] = namespace, row.revision
+            if row.marks:
+                out |= members_of(row.marks)
         if self.feed:
             out["recorded"], out["changeset"] = times.format_iso(row.recorded_ms), row.changeset
         if row.payload is not None:
@@ -152,15 +160,17 @@ class MetaForm:
                 "key": key, "version": version, "author": author, "comment": comment, "mtime": iso(mtime_ms),
                 "empty": is_empty == 1,
             }
-            for key, version, author, comment, mtime_ms, is_empty, _, _, _ in found
+            for key, version, author, comment, mtime_ms, is_empty, _, _, _, _ in found
         }  # fmt: skip
         if self.revisions:
             for cells, meta in zip(found, out.values(), strict=True):
                 meta["namespace"], meta["revision"] = namespace, cells[6]
+                if cells[7]:
+                    meta |= members_of(cells[7])
         if self.payloads:
             for cells, meta in zip(found, out.values(), strict=True):
-                if cells[7] is not None:
-                    self._add_payload(meta, cells[7])
+                if cells[8] is not None:
+                    self._add_payload(meta, cells[8])
         return out
 
     def _add_payload(self, out: dict[str, Any], payload: bytes) -> None:

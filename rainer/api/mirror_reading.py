@@ -53,7 +53,7 @@ def row_of(commit: Commit, digest: bytes = b"") -> Row:
     return Row(
         commit.revision,  # type: ignore[arg-type]
         0, commit.key, commit.version, commit.author, commit.comment, times.to_ms(commit.mtime), 0, commit.is_empty,
-        commit.payload, None, None, 0, digest,
+        commit.payload, None, None, 0, digest, None if commit.marks is None else commit.marks.to_text(),
     )  # fmt: skip
 
 

@@ -16,7 +16,22 @@ if TYPE_CHECKING:
 def commit_record(commit: Commit, *, payload: bool = False) -> dict[str, Any]:
     """A commit as the server's JSON has it: six members, namespace, revision, and if wanted the payload."""
     record = commit.meta() | {"namespace": commit.namespace, "revision": commit.revision}
+    record |= {} if commit.marks is None else commit.marks.members()
     return record | (payload_members(commit.payload) if payload else {})
+
+
+def marks_words(commit: Commit) -> str:
+    """What the server says of a commit, in words: `forced`, `approved by bob`; the empty text where it says nothing."""
+    marks = commit.marks
+    if marks is None:
+        return ""
+    proposal = f" (proposal {marks.proposal})" if marks.proposal else ""
+    words = (
+        "forced" if marks.forced else "",
+        f"approved by {marks.approved_by}{proposal}" if marks.approved_by else "",
+        f"committed by {marks.identity}" if marks.identity else "",
+    )
+    return ", ".join(filter(None, words))
 
 
 def payload_members(payload: bytes | None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from rainer.errors import RainerError
 from rainer.model import times
 from rainer.model.commit import Commit
 from rainer.model.headers import decode_text
+from rainer.model.marks import Marks
 from rainer.model.position import Position
 
 
@@ -87,6 +88,7 @@ def commit_of_headers(answer: Answer, key: str, namespace: str) -> tuple[Commit,
             is_empty=is_empty,
             namespace=namespace,
             revision=revision_of(answer, "x-rainer-commit-revision"),
+            marks=Marks.from_text(headers.get("x-rainer-marks")),
         )
     except KeyError as e:
         raise foreign(answer, f"the header {e} is missing") from None
@@ -113,6 +115,7 @@ def commit_of_meta(answer: Answer, meta: Any, namespace: str) -> Commit:
             is_empty=is_empty,
             namespace=meta.get("namespace") or namespace,
             revision=None if revision is None else int(revision),
+            marks=Marks.from_members(meta),
         )
     except KeyError as e:
         raise foreign(answer, f"a commit lacks {e}") from None

@@ -47,7 +47,7 @@ class Reader:
         full = commit_of_meta(meta, json_object(meta), self.address.namespace)
         return Commit(
             key, commit.version, commit.payload, full.author, full.comment,
-            commit.mtime, commit.is_empty, commit.namespace, commit.revision,
+            commit.mtime, commit.is_empty, commit.namespace, commit.revision, commit.marks,
         )  # fmt: skip
 
     def heads(self, prefix: str, include_empty: bool, payloads: bool, at: int | None) -> Iterator[Commit]:

@@ -12,11 +12,12 @@ from typing import Final, NamedTuple
 
 from rainer.errors import CommitIdReused, KeyConflict, RainerError, UnavailableError, VersionConflict
 from rainer.journal.row import Namespace, Row, State, open_namespace
-from rainer.model import chain
+from rainer.model import chain, names
 from rainer.model.commit import Draft
 
 HeadKey = tuple[int, str]
 StoredKey = tuple[int, str, int]
+_TAG_CHARS: Final = 16
 _DRAFT_BYTES: Final = 300
 """What a draft holds beside its payload and texts, as measured: 20,000 tiny ones are megabytes, not 96 kB."""
 
@@ -56,13 +57,14 @@ class Submission(NamedTuple):
 
     `follows` says that it continues those of its keys that stand before it in the group: without them it is refused,
     even if somebody else made a commit in their place. `rules` is the namespaces' tag that its drafts were checked
-    under; without it they are taken as checked.
+    under; without it they are taken as checked. `marks` (JSON, see model/marks) is said of each of them.
     """
 
     drafts: tuple[Draft, ...]
     commit_id: str | None
     follows: bool = False
     rules: str | None = None
+    marks: str | None = None
 
     @property
     def size(self) -> int:
@@ -125,7 +127,7 @@ def judge(group: Sequence[Submission], known: Known, now_ms: int, stored: dict[S
 def _judge_one(
     submission: Submission, known: Known, plan: Plan, stored: dict[StoredKey, Stored | None], now_ms: int
 ) -> Outcome:
-    if submission.rules is not None and submission.rules != plan.before.namespaces_tag:
+    if submission.rules is not None and submission.rules != plan.after.namespaces_tag:
         raise RulesMoved("the namespaces' rules change all the time", hint="try again")
     spaces = [open_namespace(known.namespaces, d.namespace) for d in submission.drafts]
     conflicts = _conflicts(submission, spaces, known, plan)
@@ -204,23 +206,26 @@ def _accept(submission: Submission, spaces: list[Namespace], plan: Plan, now_ms:
     lineage, revision, link, recorded_ms, tag = plan.after
     changeset = revision + len(submission.drafts)
     rows = []
+    is_rule = False
     for d, space in zip(submission.drafts, spaces, strict=True):
         revision += 1
+        is_rule = is_rule or d.namespace == names.SYSTEM_NAMESPACE
         mtime_ms = now_ms if d.mtime_ms is None else d.mtime_ms
         digest = chain.payload_sha256(d.payload)
         link = chain.link(
             link, revision=revision, namespace=d.namespace, key=d.key, version=d.version, author=d.author,
             comment=d.comment, mtime_ms=mtime_ms, recorded_ms=recorded_ms, digest=digest,
-            commit_id=submission.commit_id, changeset=changeset,
+            commit_id=submission.commit_id, changeset=changeset, marks=submission.marks,
         )  # fmt: skip
         row = Row(
             revision, space.id, d.key, d.version, d.author, d.comment, mtime_ms, recorded_ms, d.payload is None,
-            d.payload, digest, submission.commit_id, changeset, link,
+            d.payload, digest, submission.commit_id, changeset, link, submission.marks,
         )  # fmt: skip
         rows.append(row)
         plan.heads[space.id, d.key] = row
         if submission.commit_id is not None:
             plan.accepted[space.id, d.key, d.version] = Stored(row, is_first=len(rows) == 1)
     plan.rows += rows
-    plan.after = State(lineage, revision, link, recorded_ms, tag)
+    # What was checked under the rules before this one, from here on, is to be checked again.
+    plan.after = State(lineage, revision, link, recorded_ms, link.hex()[:_TAG_CHARS] if is_rule else tag)
     return Kept.of(rows, lineage)

@@ -20,8 +20,9 @@ from rainer.journal.places import check_limit, holds, namespace_id, read_state
 from rainer.journal.row import State
 from rainer.model import names, times
 from rainer.model.commit import Commit
+from rainer.model.marks import Marks
 
-Cells: TypeAlias = tuple[str, int, str, str, int, bool, int, bytes | None, int]
+Cells: TypeAlias = tuple[str, int, str, str, int, bool, int, str | None, bytes | None, int]
 """What a list fetches of a head, in the order of `HeadRow`'s fields; plain, for a list has a great many."""
 
 
@@ -35,6 +36,7 @@ class HeadRow(NamedTuple):
     mtime_ms: int
     is_empty: bool
     revision: int
+    marks: str | None
     payload: bytes | None
     payload_bytes: int
 
@@ -42,15 +44,15 @@ class HeadRow(NamedTuple):
         """The head as users see it."""
         return Commit(
             self.key, self.version, self.payload, self.author, self.comment, times.from_ms(self.mtime_ms),
-            bool(self.is_empty), namespace, self.revision,
+            bool(self.is_empty), namespace, self.revision, Marks.from_text(self.marks),
         )  # fmt: skip
 
 
 _KEY: Final = 0
 _EMPTY: Final = 5
 _REVISION: Final = 6
-_PAYLOAD: Final = 7
-_PAYLOAD_BYTES: Final = 8
+_PAYLOAD: Final = 8
+_PAYLOAD_BYTES: Final = 9
 _SHOWN = [commits.c[name] for name in HeadRow._fields[:_PAYLOAD]]
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rainer.errors import NamespaceClosed, NamespaceNotFound
 from rainer.model import names, times
 from rainer.model.commit import Commit
+from rainer.model.marks import Marks
 from rainer.model.position import Position
 
 
@@ -28,12 +29,13 @@ class Row(NamedTuple):
     commit_id: str | None
     changeset: int
     hash: bytes
+    marks: str | None = None
 
     def commit(self, namespace: str) -> Commit:
         """The row as users see it."""
         return Commit(
             self.key, self.version, self.payload, self.author, self.comment, times.from_ms(self.mtime_ms),
-            bool(self.is_empty), namespace, self.revision,
+            bool(self.is_empty), namespace, self.revision, Marks.from_text(self.marks),
         )  # fmt: skip
 
 

@@ -129,6 +129,7 @@ class _Walk:
                 self._chain, revision=row.revision, namespace=name, key=row.key, version=row.version,
                 author=row.author, comment=row.comment, mtime_ms=row.mtime_ms, recorded_ms=row.recorded_ms,
                 digest=row.payload_sha256, commit_id=row.commit_id, changeset=row.changeset,
+                marks=row.marks,
             )  # fmt: skip
         except (AttributeError, TypeError, ValueError, struct.error):
             return None  # a value of a kind that was never committed

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rainer.client.answers import array_of, json_object
 from rainer.client.refusals import foreign
 from rainer.client.transport import Answer
+from rainer.model.marks import Marks
 from rainer.model.packed import Kind, PackedHead
 from rainer.model.position import Position
 
@@ -93,12 +94,12 @@ def head_of_meta(meta: Any, key: str = "") -> PackedHead:
     try:
         key = key or meta["key"]
         is_empty = meta.get("empty") is True
-        header = _encode(
-            {
-                "key": meta["key"], "version": meta["version"], "author": meta.get("author") or "",
-                "comment": meta.get("comment") or "", "mtime": meta["mtime"], "empty": is_empty,
-            }
-        ).encode()  # fmt: skip
+        members = {
+            "key": meta["key"], "version": meta["version"], "author": meta.get("author") or "",
+            "comment": meta.get("comment") or "", "mtime": meta["mtime"], "empty": is_empty,
+        }  # fmt: skip
+        marks = Marks.from_members(meta)
+        header = _encode(members if marks is None else members | marks.members()).encode()
         payload = b"" if is_empty else a2b_base64(meta["payload_base64"], strict_mode=True)
         data = b"%d\n%b\n%b\n" % (len(header), header, payload)
         return PackedHead(key, 0, meta.get("revision") or 0, Kind.REMOVED if is_empty else Kind.HEAD, data)

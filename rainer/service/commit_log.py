@@ -9,6 +9,7 @@ from typing import Final
 from rainer.journal.group import Plan
 from rainer.journal.row import Row
 from rainer.model import times
+from rainer.model.marks import members_of
 
 log: Final = logging.getLogger("rainer.commits")
 _COMMENT_CHARS_MAX: Final = 200
@@ -34,7 +35,7 @@ def text_line(row: Row, namespace: str) -> str:
     comment = f' "{_one_line(row.comment)}"' if row.comment else ""
     return (
         f"{times.format_iso(row.recorded_ms)} commit {namespace}/{_one_line(row.key)} {row.version}"
-        f" by {_one_line(row.author)} r{row.revision} {size}{comment}"
+        f" by {_one_line(row.author)} r{row.revision} {size}{f' {row.marks}' if row.marks else ''}{comment}"
     )
 
 
@@ -54,6 +55,7 @@ def json_line(row: Row, namespace: str) -> str:
             "payload_bytes": len(row.payload or b""),
             "comment": row.comment[:_COMMENT_CHARS_MAX],
         }
+        | (members_of(row.marks) if row.marks else {})
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,12 @@ from alembic.runtime.migration import MigrationContext
 from rainer.database import migrate
 from rainer.database.address import parse_address
 from rainer.database.engine import open_engine
-from rainer.database.schema import metadata
+from rainer.database.schema import heads, metadata
+from rainer.database.schema import journal as journal_row
 from rainer.errors import SchemaMismatch
 from rainer.journal import Journal
+from rainer.journal.row import Row
+from tests.contracts.recomputed import recompute
 from tests.contracts.tables import tamper
 
 TOP = Path(__file__).resolve().parents[2]
@@ -32,7 +36,7 @@ NEXT_MIGRATION = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "9000"
 down_revision = "{head}"
 branch_labels = None
 depends_on = None
@@ -149,7 +153,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
         folder = tmp_path / "migrations"
         shutil.copytree(migrate.script_folder(), folder)
         script = NEXT_MIGRATION.format(head=migrate._head())
-        (folder / "versions" / "0003_note.py").write_text(script + upgrade)
+        (folder / "versions" / "9000_note.py").write_text(script + upgrade)
         monkeypatch.setattr(migrate, "_folder", lambda: folder)
 
     return become
@@ -157,17 +161,17 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
 def test_an_older_schema_is_refused_and_upgraded_on_demand(journal: Journal, next_version: Callable[[], None]) -> None:
     journal.append("a", b"kept", version=1, author="me")
-    before = journal.position()
+    before, now = journal.position(), revision_of(journal)
     next_version()
     with pytest.raises(SchemaMismatch) as caught:
         migrate.prepare(journal.engine)
-    assert "0002" in str(caught.value)
-    assert "0003" in str(caught.value)
+    assert migrate.state(journal.engine).current in str(caught.value)
+    assert "9000" in str(caught.value)
     assert "rainer db upgrade" in str(caught.value.hint)
-    assert revision_of(journal) == "0002", "nothing is changed unasked"
+    assert revision_of(journal) == now, "nothing is changed unasked"
     migrate.upgrade_engine(journal.engine)
     migrate.prepare(journal.engine)
-    assert revision_of(journal) == "0003"
+    assert revision_of(journal) == "9000"
     assert "note" in [c["name"] for c in sa.inspect(journal.engine).get_columns("lineages")]
     assert journal.position() == before
     assert journal.get("a").payload == b"kept"
@@ -189,7 +193,7 @@ def test_upgrading_many_at_once_upgrades_once(
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(migrate.upgrade_engine, j.engine) for j in (journal, *others)]:
             done.result()
-    assert revision_of(journal) == "0003"
+    assert revision_of(journal) == "9000"
 
 
 SLOW_MIGRATION = """
@@ -212,7 +216,7 @@ def test_a_migration_may_take_longer_than_a_group(
     with Journal(journal_url) as journal:
         next_version(SLOW_MIGRATION)
         migrate.upgrade_engine(journal.engine)
-        assert revision_of(journal) == "0003"
+        assert revision_of(journal) == "9000"
         journal.append("a", b"", version=1, author="me")
 
 
@@ -225,28 +229,56 @@ def test_checking_makes_nothing(journal_url: str) -> None:
         engine.dispose()
 
 
-def test_a_journal_of_the_first_schema_is_upgraded_with_all_that_it_holds(
-    journal_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+FORMER_COMMITS = """
+INSERT INTO commits (revision, namespace_id, {key}, version, author, comment, mtime_ms, recorded_ms, is_empty, payload,
+ payload_sha256, commit_id, changeset, hash) VALUES (:revision, 1, :name, :version, :author, :comment, :mtime_ms,
+ :recorded_ms, :is_empty, :payload, :payload_sha256, :commit_id, :changeset, :hash)
+"""
+
+
+def write_as_formerly(journal: Journal) -> None:
+    """Two commits, written as a program did that knew no marks."""
+    rows = [
+        Row(1, 1, "a", 1, "me", "why", 1, 9, False, b"kept", hashlib.sha256(b"kept").digest(), None, 1, b""),
+        Row(2, 1, "a", 2, "m\u00fc", "", 2, 9, True, None, None, "id-1", 2, b""),
+    ]
+    hashes = recompute(rows, {1: "diary"})
+    quoted = journal.engine.dialect.identifier_preparer.quote("key")
+    insert = sa.text(FORMER_COMMITS.format(key=quoted))
+    with journal.engine.begin() as connection:
+        for row, digest in zip(rows, hashes, strict=True):
+            values = row._asdict() | {"hash": digest, "name": row.key}
+            connection.execute(insert, {name: values[name] for name in insert.compile().params})
+        head = {"namespace_id": 1, "key": "a", "version": 2, "revision": 2, "is_empty": True}
+        connection.execute(sa.insert(heads), head)
+        connection.execute(sa.update(journal_row).values(revision=2, chain=hashes[1], recorded_ms=9))
+
+
+@pytest.mark.parametrize("former", ["0001", "0002"])
+def test_a_journal_of_a_former_schema_is_upgraded_with_all_that_it_holds(
+    journal_url: str, former: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From 0001, which knew no server store; on request alone."""
+    """From 0001, which knew no server store, and from 0002, which knew no marks; on request alone."""
     older = tmp_path / "older"
-    shutil.copytree(migrate.script_folder(), older, ignore=shutil.ignore_patterns("0002_*", "__pycache__"))
+    later = [path.name for path in (migrate.script_folder() / "versions").glob("*.py") if path.name[:4] > former]
+    shutil.copytree(migrate.script_folder(), older, ignore=shutil.ignore_patterns(*later, "__pycache__"))
     with monkeypatch.context() as then:
         then.setattr(migrate, "_folder", lambda: older)
         journal = Journal(journal_url)
     with journal:
         journal.create_namespace("more")
-        journal.append("a", b"kept", version=1, author="me")
+        write_as_formerly(journal)
         before = journal.position()
-        with pytest.raises(SchemaMismatch, match=r"0001.*0002") as caught:
+        with pytest.raises(SchemaMismatch, match=rf"{former}.*{migrate._head()}") as caught:
             migrate.prepare(journal.engine)
         assert "rainer db upgrade" in str(caught.value.hint)
-        assert "store_files" not in sa.inspect(journal.engine).get_table_names()
+        assert "marks" not in [column["name"] for column in sa.inspect(journal.engine).get_columns("commits")]
         migrate.upgrade_engine(journal.engine)
         migrate.prepare(journal.engine)
-        assert (revision_of(journal), journal.position()) == ("0002", before)
-        assert (journal.get("a").payload, list(journal.namespaces())) == (b"kept", ["diary", "more"])
+        assert (revision_of(journal), journal.position()) == (migrate._head(), before)
+        assert (journal.get("a", 1).payload, list(journal.namespaces())) == (b"kept", ["diary", "more"])
         with journal.engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        journal.append("a", b"more", version=2, author="me")
+        journal.append("a", b"more", version=3, author="me")
         assert journal.verify().ok
+        assert [commit.marks for commit in journal.log("a")] == [None] * 3

@@ -45,4 +45,4 @@ def test_a_key_that_is_no_text_ends_the_list_with_what_to_do(file: Path) -> None
 
 def test_cells_stand_in_the_order_of_their_names() -> None:
     assert HeadRow._fields[:7] == ("key", "version", "author", "comment", "mtime_ms", "is_empty", "revision")
-    assert HeadRow._fields[7:] == ("payload", "payload_bytes")
+    assert HeadRow._fields[7:] == ("marks", "payload", "payload_bytes")

@@ -75,7 +75,8 @@ def _print_oneline(out: Output, commits: Iterable[tuple[Commit, Commit | None]])
     from rainer.cli.moments import ago
 
     for commit, _ in commits:
-        words = ": ".join(filter(None, ["removed" if commit.is_empty else "", records.first_line(commit.comment)]))
+        said = ("removed" if commit.is_empty else "", records.marks_words(commit), records.first_line(commit.comment))
+        words = ": ".join(filter(None, said))
         when = ago(commit.mtime) if out.terminal else commit.meta()["mtime"]
         out.line((str(commit.version), "version"), " ", (when, "quiet"), " ", commit.author, "  ", words)
 
@@ -101,6 +102,8 @@ def print_heading(out: Output, commit: Commit) -> None:
     removed = "  removed" if commit.is_empty else ""
     out.line((f"commit {commit.version}", "version"), (where, "quiet"), (removed, "removed"))
     out.line(f"Author: {commit.author}")
+    if commit.marks is not None:
+        out.line(("Marks:  ", "warning"), records.marks_words(commit))
     out.line(f"Date:   {local(commit.mtime)}", (f"  {ago(commit.mtime)}", "quiet"))
     if commit.comment.strip():
         out.line()

@@ -42,6 +42,8 @@ def command(run: Invocation, key: str, version: int | None, at: int | None, as_j
             f"key {key!r} has no payload: version {commit.version} by {commit.author} removed it", hint=_before(commit)
         )
     elif run.out.terminal:
+        if commit.marks is not None:
+            run.talk.line(("note:  ", "hint"), records.marks_words(commit))
         _print_on_terminal(run, commit.payload)
     else:
         sys.stdout.flush()

@@ -121,7 +121,8 @@ class _Shown:
         if commit is None:
             out.line(" " * 8, "  ", named, "  ", ("removed", "quiet"))
             return
-        words = ": ".join(filter(None, ["removed" if removed else "", records.first_line(commit.comment)]))
+        said = ("removed" if removed else "", records.marks_words(commit), records.first_line(commit.comment))
+        words = ": ".join(filter(None, said))
         time, version = local(commit.mtime).split()[2], str(commit.version).rjust(4)
         out.line((time, "quiet"), "  ", named, (version, "version"), "  ", commit.author, "  ", (words, "quiet"))
 
@@ -134,7 +135,8 @@ class _Shown:
 
 
 def _columns(commit: Commit) -> list[str]:
-    comment = records.first_line(commit.comment).replace("\t", " ")
+    words = (records.marks_words(commit), records.first_line(commit.comment))
+    comment = ": ".join(filter(None, words)).replace("\t", " ")
     removed = "removed" if commit.is_empty else ""
     return [commit.meta()["mtime"], commit.key, str(commit.version), commit.author, comment, removed]
 

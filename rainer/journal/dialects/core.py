@@ -32,7 +32,10 @@ SELECT_NAMESPACES = sa.select(
 _MOVE = (
     sa.update(journal)
     .where(journal.c.id == 1)
-    .values(revision=sa.bindparam("r"), chain=sa.bindparam("h"), recorded_ms=sa.bindparam("t"))
+    .values(
+        revision=sa.bindparam("r"), chain=sa.bindparam("h"), recorded_ms=sa.bindparam("t"),
+        namespaces_tag=sa.bindparam("n"),
+    )
 )
 INSERT_COMMITS = sa.insert(commits)
 _before = commits.alias("before")
@@ -115,7 +118,8 @@ class CoreSession:
             self.insert_commits(plan.rows)
             self.move_heads(plan.heads.values())
             after = plan.after
-            self.connection.execute(_MOVE, {"r": after.revision, "h": after.chain, "t": after.recorded_ms})
+            moved = {"r": after.revision, "h": after.chain, "t": after.recorded_ms, "n": after.namespaces_tag}
+            self.connection.execute(_MOVE, moved)
 
     def insert_commits(self, rows: Sequence[Row]) -> None:
         self.connection.execute(INSERT_COMMITS, [row._asdict() for row in rows])

@@ -41,15 +41,16 @@ _READ_STORED = (
 _READ_HASH = "SELECT hash FROM commits WHERE revision = $1"
 _ROWS = (
     "unnest($5::bigint[], $6::int[], $7::text[], $8::int[], $9::text[], $10::text[], $11::bigint[], $12::bigint[],"
-    " $13::bool[], $14::bytea[], $15::bytea[], $16::text[], $17::bigint[], $18::bytea[])"
+    " $13::bool[], $14::bytea[], $15::bytea[], $16::text[], $17::bigint[], $18::bytea[], $19::text[])"
 )
-_HEADS = "unnest($19::int[], $20::text[], $21::int[], $22::bigint[], $23::bool[])"
-_GUARD = " AND lineage = $24 AND revision = $25 AND chain = $26 AND namespaces_tag = $27"
+_HEADS = "unnest($20::int[], $21::text[], $22::int[], $23::bigint[], $24::bool[])"
+_GUARD = " AND lineage = $26 AND revision = $27 AND chain = $28 AND namespaces_tag = $29"
 
 
 def _statement(guard: str) -> str:
     return (
-        "WITH j AS (UPDATE journal SET lineage = $1, revision = $2, chain = $3, recorded_ms = $4 WHERE id = 1"
+        "WITH j AS (UPDATE journal SET lineage = $1, revision = $2, chain = $3, recorded_ms = $4,"
+        " namespaces_tag = $25 WHERE id = 1"
         f"{guard} RETURNING 1),"
         f" i AS (INSERT INTO commits ({_COLUMNS}) SELECT r.* FROM j, {_ROWS} AS r),"
         " h AS (INSERT INTO heads (namespace_id, key, version, revision, is_empty)"
@@ -213,7 +214,7 @@ def _arguments(plan: Plan) -> list[Any]:
         after.lineage, after.revision, after.chain, after.recorded_ms,
         *map(list, zip(*plan.rows, strict=True)),
         [k[0] for k in moved], [k[1] for k in moved],
-        [r.version for r in rows], [r.revision for r in rows], [r.is_empty for r in rows],
+        [r.version for r in rows], [r.revision for r in rows], [r.is_empty for r in rows], after.namespaces_tag,
     ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class SqliteSession(CoreSession):
     def _insert(self, statement: sa.Insert, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert many rows with few statements.
 
-        The driver takes every value as it is: Core's own way to it, a dict and a processor for each of 14 columns, cost
+        The driver takes every value as it is: Core's own way to it, a dict and a processor for each of 15 columns, cost
         more than all of SQLite's work. And a statement a row would let go of the interpreter and wait for it again, a
         row at a time, while the event loop is busy with the next group. Only a few lengths, so that the driver
         remembers their statements.
