@@ -50,6 +50,13 @@ class AccessOptions:
     oidc: OidcOptions | None = None
     rate_per_s: int = 0
     rate_burst: int = 0
+    has_certificates: bool = False
+    """Whether clients' certificates prove names (`tls_client_ca`)."""
+
+    @property
+    def is_proved_elsewhere(self) -> bool:
+        """Whether others than we prove names: an issuer, or the authority of clients' certificates."""
+        return self.oidc is not None or self.has_certificates
 
     def __post_init__(self) -> None:
         if self.bootstrap_token is not None:

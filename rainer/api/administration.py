@@ -11,10 +11,11 @@ from starlette.responses import Response
 from rainer import limits
 from rainer.api import asking
 from rainer.api.changesets import json_object, no_strangers, show
+from rainer.api.needs import Guarded, asker_of, permit, permit_seeing
 from rainer.api.reading import json_answer, service_of
 from rainer.errors import InvalidError
 from rainer.journal import administration
-from rainer.model import names
+from rainer.model import names, policy_document
 
 _BODY_BYTES_MAX = 10_000
 
@@ -28,12 +29,15 @@ async def list_namespaces(request: Request) -> Response:
     service = service_of(request)
     state = await service.live.heads.state()
     found = await service.live.in_thread(service.reads.namespaces)
-    return json_answer(request, {"namespaces": [found[name].as_dict() for name in sorted(found)]}, state)
+    rights = asker_of(request).rights
+    seen = [found[name].as_dict() for name in sorted(found) if rights.sees(name)]
+    return json_answer(request, {"namespaces": seen}, state)
 
 
 async def read_namespace(request: Request) -> Response:
     """`GET /-/namespaces/{name}`."""
     name = names.check_namespace(asking.segment(asking.raw_segments(request.scope)[-1]))
+    permit_seeing(service_of(request), request.scope, name)
     heads = service_of(request).live.heads
     state = await heads.state()
     return json_answer(request, (await heads.namespace(name)).as_dict(), state)
@@ -50,10 +54,24 @@ async def create_namespace(request: Request) -> Response:
     size = body.get("payload_bytes_max", limits.PAYLOAD_BYTES_DEFAULT)
     if not isinstance(size, int) or isinstance(size, bool):
         raise InvalidError(f"payload_bytes_max is {show(size)}, not a whole number")
+    _permit_new(service, request.scope, name, form, size)
     made, is_new = await service.live.in_thread(
         administration.create_namespace, service.journal.engine, name, form, size
     )
     return _json(made.as_dict(), 201 if is_new else 200)
+
+
+def _permit_new(service: Guarded, scope: Any, name: str, form: str, size: int) -> None:
+    """Whoever may administer a namespace may make it; the server's own is made as it must be, by who may all."""
+    if name != names.SYSTEM_NAMESPACE:
+        permit(service, scope, "admin", names.check_namespace(name))
+        return
+    permit(service, scope, "admin", "*")
+    if (form, size) != (policy_document.FORMAT, limits.PAYLOAD_BYTES_DEFAULT):
+        raise InvalidError(
+            f"namespace {name!r} is the server's own: it holds the documents that the server obeys",
+            hint=f"`rainer policy init` makes it, of format {policy_document.FORMAT}",
+        )
 
 
 def _text(body: dict[str, Any], name: str, default: str) -> str:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import LINEAGE, REVISION, MetaForm, RawHeaders
+from rainer.api.needs import Guarded, permit
 from rainer.api.problems import changeset_conflict
 from rainer.api.reading import service_of, with_headers
 from rainer.errors import DeniedError, InvalidError, NotFoundError, TooLargeError, VersionConflict
@@ -33,6 +34,7 @@ async def post_changeset(request: Request) -> Response:
     """`POST /-/changesets`: commit all of it, or nothing with every conflict named."""
     service = service_of(request)
     submission = await read_changeset(request, service.options.body_timeout_s)
+    permit_drafts(service, request.scope, submission)
     try:
         kept = await service.commit(submission)
     except RefusedDraft as refused:
@@ -49,6 +51,13 @@ async def post_changeset(request: Request) -> Response:
     body = {"revision": revision, "commits": metas}
     headers: RawHeaders = [(REVISION, b"%d" % revision), (LINEAGE, kept.lineage.encode())]
     return with_headers(Response(orjson.dumps(body), media_type="application/json"), headers)
+
+
+def permit_drafts(service: Guarded, scope: Any, submission: Submission) -> None:
+    """DeniedError, with the place of the first one, unless who asks may write every key of a changeset."""
+    for place, d in enumerate(submission.drafts):
+        with _at(place):
+            permit(service, scope, "write", d.namespace, d.key)
 
 
 async def read_changeset(request: Request, timeout_s: float) -> Submission:

@@ -24,6 +24,7 @@ from rainer.api.answers import (
     matches,
     state_headers,
 )
+from rainer.api.needs import permit
 from rainer.api.problems import answer_error
 from rainer.errors import NotFoundError, RainerError
 from rainer.journal.group import Submission
@@ -39,7 +40,9 @@ _JSON: Final = (b"content-type", b"application/json")
 async def get_head(service: Service, segments: list[bytes], scope: Any, send: Any) -> None:
     """`GET /{ns}/{key}`: the head, at least as new as the question."""
     try:
-        state, head = await service.live.head(_namespace(segments[0]), names.check_key(asking.segment(segments[1])))
+        namespace, key = _namespace(segments[0]), names.check_key(asking.segment(segments[1]))
+        permit(service, scope, "read", namespace, key)
+        state, head = await service.live.head(namespace, key)
         if head.row is None:
             raise NotFoundError("Key not found")
     except RainerError as e:
@@ -88,6 +91,7 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     namespace, key = asking.segment(segments[0]), names.check_key(asking.segment(segments[1]))
     version = names.parse_version(asking.segment(segments[2]))
     headers = scope["headers"]
+    permit(service, scope, "write", names.check_namespace(namespace), key)
     space = await service.namespace_for_writing(namespace)
     limit, what = space.payload_bytes_max, f"namespace {namespace!r}"
     asking.check_length(headers, limit, what)

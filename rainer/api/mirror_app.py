@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rainer.api import asking, hot, mirror_feed, mirror_reading, reports
+from rainer.api import asking, hot, mirror_feed, mirror_reading, needs, reports
 from rainer.api.mirror_reading import Answers, service_of
 from rainer.api.problems import answer_error
 from rainer.api.routing import OURS, make_app, on_bug
@@ -59,28 +59,28 @@ async def read_openapi(_request: Request) -> Response:
     """`GET /-/openapi.json`: these calls, described."""
     from rainer.api.openapi import document
 
-    return _json(document({(method, path) for method, path, endpoint in ROUTES if endpoint is not refuse}))
+    return _json(document({(method, path) for method, path, endpoint, _ in ROUTES if endpoint is not refuse}))
 
 
 ROUTES: Final = (
-    ("GET", "/-/healthz", read_health),
-    ("GET", "/-/readyz", read_readiness),
-    ("GET", "/-/metrics", read_figures),
-    ("GET", "/-/status", read_status),
-    ("GET", "/-/openapi.json", read_openapi),
-    ("GET", "/-/changes", mirror_feed.read_changes),
-    ("GET", "/-/mirrors", reports.list_mirrors),
-    ("PUT", "/-/mirrors/{id}", reports.put_mirror),
-    ("DELETE", "/-/mirrors/{id}", reports.delete_mirror),
-    ("POST", "/-/namespaces", refuse),
-    ("POST", "/-/changesets", refuse),
-    ("GET", "/{namespace}", mirror_reading.list_heads),
-    ("GET", "/{namespace}/{key}", mirror_reading.read_commit),
-    ("GET", "/{namespace}/{key}/meta", mirror_reading.read_meta),
-    ("GET", "/{namespace}/{key}/log", mirror_reading.read_log),
-    ("GET", "/{namespace}/{key}/{version}", mirror_reading.read_commit),
-    ("POST", "/{namespace}/{key}/{version}", refuse),
-    ("GET", "/{namespace}/{key}/{version}/meta", mirror_reading.read_meta),
+    ("GET", "/-/healthz", read_health, needs.OPEN),
+    ("GET", "/-/readyz", read_readiness, needs.OPEN),
+    ("GET", "/-/metrics", read_figures, needs.READ_ANYTHING),
+    ("GET", "/-/status", read_status, needs.READ_ANYTHING),
+    ("GET", "/-/openapi.json", read_openapi, needs.OPEN),
+    ("GET", "/-/changes", mirror_feed.read_changes, needs.READ_SOME),
+    ("GET", "/-/mirrors", reports.list_mirrors, needs.SEE),
+    ("PUT", "/-/mirrors/{id}", reports.put_mirror, needs.BY_BODY),
+    ("DELETE", "/-/mirrors/{id}", reports.delete_mirror, needs.BY_BODY),
+    ("POST", "/-/namespaces", refuse, needs.OPEN),
+    ("POST", "/-/changesets", refuse, needs.OPEN),
+    ("GET", "/{namespace}", mirror_reading.list_heads, needs.READ_SOME),
+    ("GET", "/{namespace}/{key}", mirror_reading.read_commit, needs.READ_KEY),
+    ("GET", "/{namespace}/{key}/meta", mirror_reading.read_meta, needs.READ_KEY),
+    ("GET", "/{namespace}/{key}/log", mirror_reading.read_log, needs.READ_KEY),
+    ("GET", "/{namespace}/{key}/{version}", mirror_reading.read_commit, needs.READ_KEY),
+    ("POST", "/{namespace}/{key}/{version}", refuse, needs.OPEN),
+    ("GET", "/{namespace}/{key}/{version}/meta", mirror_reading.read_meta, needs.READ_KEY),
 )
 """Every call of a mirror server; those that write are refused in words."""
 

@@ -9,17 +9,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer import limits
+from rainer.access.permissions import Asker, Permissions
 from rainer.api import asking
 from rainer.api.changesets import json_object
+from rainer.api.needs import asker_of, permit_some
 from rainer.errors import InvalidError
 from rainer.model import names
-from rainer.model.mirror_report import check_mirror_id, report_of
+from rainer.model.mirror_report import check_mirror_id, report_of, unfolded
 from rainer.service.mirror_list import Listed
 from rainer.service.mirrors import MirrorReports
 
 
 class Reported(Protocol):
     """What these calls need of whatever serves: a journal's server, or a mirror server."""
+
+    @property
+    def permissions(self) -> Permissions: ...
 
     @property
     def reports(self) -> MirrorReports: ...
@@ -36,10 +41,20 @@ async def list_mirrors(request: Request) -> Response:
     if namespace is not None:
         names.check_namespace(namespace)
     found, missing = await _service(request).list_mirrors(namespace)
-    body: dict[str, Any] = {"mirrors": [listed.as_dict() for listed in found]}
+    asker = asker_of(request)
+    body: dict[str, Any] = {"mirrors": [_shown(one, asker) for one in found if asker.rights.sees(one.report.namespace)]}
     if missing:
         body["missing"] = missing
     return _json(body)
+
+
+def _shown(listed: Listed, asker: Asker) -> dict[str, Any]:
+    """A mirror as somebody may see it: without the keys that he may not read, nor what was wrong with them."""
+    told, keys = listed.as_dict(), asker.readable(listed.report.namespace)
+    if not keys.is_all:
+        told["rejected"] = {key: why for key, why in told["rejected"].items() if key in keys}
+        told["error"] = told["error"] and "what is wrong is told to who may read all of the namespace"
+    return told
 
 
 async def put_mirror(request: Request) -> Response:
@@ -51,7 +66,8 @@ async def put_mirror(request: Request) -> Response:
     report = report_of({"id": mirror_id} | json_object(raw))
     if report.id != mirror_id:
         raise InvalidError(f"the report is of mirror {report.id!r}, not of {mirror_id!r}")
-    names.check_namespace(report.namespace)
+    for one in unfolded(report):
+        permit_some(service, request.scope, "read", names.check_namespace(one.namespace))
     service.reports.put(report)
     return _json({"id": mirror_id, "forgotten_after_s": limits.MIRROR_SILENCE_S})
 
@@ -60,6 +76,7 @@ async def delete_mirror(request: Request) -> Response:
     """`DELETE /-/mirrors/{id}?namespace=`: a mirror ends; no matter whether it was known."""
     namespace = names.check_namespace(request.query_params.get("namespace", names.DEFAULT_NAMESPACE))
     mirror_id = _id(request)
+    permit_some(_service(request), request.scope, "read", namespace)
     _service(request).reports.drop(namespace, mirror_id)
     return _json({"id": mirror_id})
 

@@ -13,19 +13,23 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from rainer.api import asking, hot, listing
+from rainer.api.needs import OPEN, Guarded, Needs
 from rainer.api.problems import answer_error, problem
 from rainer.errors import InvalidError, NotFoundError, RainerError
 from rainer.model import names
 
 log = logging.getLogger("rainer.api")
 
-Table: TypeAlias = Sequence[tuple[str, str, Callable[[Request], Awaitable[Response]]]]
-"""Calls: method, path, endpoint."""
+Table: TypeAlias = Sequence[tuple[str, str, Callable[[Request], Awaitable[Response]], Needs]]
+"""Calls: method, path, endpoint, and what whoever makes the call must be allowed."""
 OURS: Final = b"-"
 
 
 def make_app(table: Table) -> Starlette:
-    """The ordinary app of a table; it knows `state.service` once that is set."""
+    """The ordinary app of a table; it knows `state.service` once that is set.
+
+    Raises ValueError for a call that does not say what it needs: it would be open to everybody.
+    """
     app = Starlette(
         routes=_routes(table),
         exception_handlers={
@@ -41,10 +45,15 @@ def make_app(table: Table) -> Starlette:
 
 def _routes(table: Table) -> list[RawRoute]:
     found = []
-    for method, path, endpoint in table:
+    rows: Sequence[tuple[Any, ...]] = table
+    for row in rows:
+        method, path, endpoint = row[:3]
+        needs = row[3] if len(row) > 3 else None
+        if not isinstance(needs, Needs):
+            raise ValueError(f"{method} {path} does not say what it needs")
         route = RawRoute(path.replace("{path}", "{path:path}"), endpoint, methods=[method])
-        route.called = path
-        methods = {m for m, p, _ in table if p == path}
+        route.called, route.needs = path, needs
+        methods = {other[0] for other in table if other[1] == path}
         route.allowed = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
         found.append(route)
     return found
@@ -57,6 +66,7 @@ class RawRoute(Route):
     """The methods that the path has, in this route and in others."""
     called: str = ""
     """The path as the table has it. `{path}` in it stands for any number of segments."""
+    needs: Needs = OPEN
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         if scope["type"] != "http":
@@ -72,7 +82,15 @@ class RawRoute(Route):
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] not in (self.methods or ()):
             raise HTTPException(405, headers={"Allow": ", ".join(self.allowed)})
-        await super().handle(scope, receive, send)
+        service: Guarded = scope["app"].state.service
+        self.needs.demand(service, scope)
+
+        async def judged(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.needs.check_permitted(service, scope, message["status"])
+            await send(message)
+
+        await super().handle(scope, receive, judged if self.needs.of == "body" else send)
 
 
 def raw_path(scope: Any) -> str:

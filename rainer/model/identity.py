@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 from rainer.errors import InvalidError
 from rainer.model import names
@@ -57,6 +58,25 @@ def check_identity_name(name: str) -> str:
     return name
 
 
+def is_named(pattern: str, identity: Identity) -> bool:
+    """Whether a name, perhaps with `*` for any text in it, is this identity's; who has not signed in has no name."""
+    if identity.source == "none":
+        return False
+    first, *rest = pattern.split("*")
+    name = identity.name
+    if not rest:
+        return name == first
+    last = rest.pop()
+    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
+        return False
+    at, end = len(first), len(name) - len(last)
+    for part in rest:
+        at = name.find(part, at, end) + len(part)
+        if at < len(part):
+            return False
+    return True
+
+
 def is_token(text: str) -> bool:
     """Whether a credential has the form of one of our own tokens."""
     return _TOKEN.fullmatch(text) is not None
@@ -70,6 +90,20 @@ def check_credential(text: str) -> str:
             hint="a token is one word of letters, digits and - . _ ~ + / =; was it copied whole, and nothing else?",
         )
     return text
+
+
+def split_token_path(path: str) -> tuple[str, str | None]:
+    """The path of a URL without the token that it may carry (`/-/t/TOKEN/diary`), and that token."""
+    before, mark, rest = path.partition(TOKEN_PATH)
+    if not mark:
+        return path, None
+    token, slash, after = rest.partition("/")
+    return f"{before}{slash}{after}", check_credential(unquote(token))
+
+
+def with_token_path(root: str, token: str) -> str:
+    """A URL to which a path is to be added, with a token in it: what `split_token_path` takes apart again."""
+    return f"{root}{TOKEN_PATH}{quote(token, safe='')}"
 
 
 def hide_credentials(text: str) -> str:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from rainer.model.identity import BOOTSTRAP, Identity
+from rainer.model.identity import BOOTSTRAP, Identity, is_named
 from rainer.model.key_set import ALL_KEYS, NO_KEYS, KeySet
+from rainer.model.names import SYSTEM_NAMESPACE
 
 PERMISSIONS: Final = ("read", "write", "approve", "admin", "impersonate", "force")
 IMPLIED: Final = frozenset({"read", "write", "approve"})
@@ -23,6 +24,7 @@ STORE: Final = "store:"
 ANYBODY: Final = "anonymous"
 SIGNED_IN: Final = "authenticated"
 GROUP: Final = "group:"
+_GUARDED: Final = frozenset({"write", "approve", "admin"})
 _REMEMBERED_MAX: Final = 10_000
 
 
@@ -55,25 +57,6 @@ class Target(NamedTuple):
         return key.startswith(self.text) if self.is_prefix else key == self.text
 
 
-def is_named(pattern: str, identity: Identity) -> bool:
-    """Whether a name, perhaps with `*` for any text in it, is this identity's; who has not signed in has no name."""
-    if identity.source == "none":
-        return False
-    first, *rest = pattern.split("*")
-    name = identity.name
-    if not rest:
-        return name == first
-    last = rest.pop()
-    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
-        return False
-    at, end = len(first), len(name) - len(last)
-    for part in rest:
-        at = name.find(part, at, end) + len(part)
-        if at < len(part):
-            return False
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One grant of the document, and where it stands: its number, from 1, and its line."""
@@ -102,10 +85,17 @@ class Rights:
 
     def keys(self, permission: str, space: str) -> KeySet:
         """The keys of a namespace (or of `store:`) on which it may do that."""
+        if space == SYSTEM_NAMESPACE and permission in _GUARDED:
+            return ALL_KEYS if "admin" in self.everywhere else NO_KEYS
         return ALL_KEYS if permission in self.everywhere else self.spaces.get((permission, space), NO_KEYS)
 
     def may(self, permission: str, space: str, key: str | None = None) -> bool:
-        """Whether it may do that on a key; with None, on all keys of the space, and of `*` on everything."""
+        """Whether it may do that on a key; with None, on all keys of the space, and of `*` on everything.
+
+        The documents that the server itself obeys, those of namespace `rainer`, are changed by admins of everything.
+        """
+        if space == SYSTEM_NAMESPACE and permission in _GUARDED:
+            return "admin" in self.everywhere
         if permission in self.everywhere:
             return True
         found = self.spaces.get((permission, space))
@@ -116,12 +106,17 @@ class Rights:
         if permission in self.everywhere:
             return True
         if space is not None:
-            return (permission, space) in self.spaces
+            return not self.keys(permission, space).is_empty
         return any(one == permission for one, _ in self.spaces)
 
     def sees(self, space: str) -> bool:
         """Whether it may do anything there at all."""
         return bool(self.everywhere) or any(one == space for _, one in self.spaces)
+
+    @property
+    def may_anything(self) -> bool:
+        """Whether it may do anything anywhere."""
+        return bool(self.everywhere or self.spaces)
 
     @cached_property
     def readable(self) -> KeysBySpace:
@@ -190,6 +185,9 @@ class Policy:
             return Decision(True, "the server asks nobody who he is (identity is off)")
         if identity.source == BOOTSTRAP:
             return Decision(True, "the bootstrap token may do everything")
+        if space == SYSTEM_NAMESPACE and permission in _GUARDED:
+            found = self.decide(identity, "admin", "*")
+            return Decision(found.allowed, f"{place(space, key)} is changed by who may admin *: {found.because}")
         for grant in self.grants:
             if grant.gives(permission) and any(self._means(who, identity) for who in grant.who):
                 on = next((target for target in grant.on if target.covers(space, key)), None)

@@ -13,6 +13,8 @@ from rainer.model.policy import ANYBODY, GROUP, PERMISSIONS, SIGNED_IN, STORE, G
 from rainer.model.setting_values import nearest
 
 KEY: Final = "policy"
+FORMAT: Final = "yaml"
+"""Of the namespace that the policy is a key of."""
 _MEMBERS: Final = ("groups", "grants", "zookeeper")
 _GRANT: Final = ("who", "may", "on")
 _GROUP_NAME: Final = re.compile(r"[^\s*,]{1,200}")

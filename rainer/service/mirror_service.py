@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rainer import limits
+from rainer.access.permissions import Permissions
 from rainer.errors import DeniedError, NamespaceNotFound, UnavailableError
 from rainer.journal.feed_reads import FeedReads
 from rainer.model import names
@@ -42,6 +43,7 @@ class MirrorService:
     is_closing: bool = False
     reports: MirrorReports = field(default_factory=MirrorReports)
     figures: MirrorFigures = field(default_factory=MirrorFigures)
+    permissions: Permissions = field(default_factory=lambda: Permissions(True, lambda: None))
     _begun: float = field(default_factory=time.monotonic)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "rainer-reads"))
     feed: FeedReads = field(init=False)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rainer import limits
 from rainer.access import Access, AccessOptions
+from rainer.access.permissions import Permissions
 from rainer.errors import RainerError, UnavailableError
 from rainer.journal import Journal, LiveJournal, Namespace
 from rainer.journal.group import Kept, Plan, RulesMoved, Submission
@@ -23,6 +24,7 @@ from rainer.model.commit import Draft
 from rainer.service.commit_log import CommitLog
 from rainer.service.figures import Figures
 from rainer.service.file_store import FileStore, StoreOptions
+from rainer.service.governing import Governing
 from rainer.service.mirror_list import Listed, MirrorList, reports_in_tree
 from rainer.service.mirrors import MirrorReports
 from rainer.service.publishing import Publishing, PublishOptions
@@ -84,6 +86,7 @@ class Service:
     publishing: Publishing = field(init=False)
     store: FileStore = field(init=False)
     access: Access = field(init=False)
+    governing: Governing = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
@@ -93,11 +96,16 @@ class Service:
         self.publishing = Publishing(self.options.publishing)
         self.store = FileStore(self.journal, self.options.store, self.figures)
         self.access = Access(self.journal.engine, self.options.access)
+        self.governing = Governing(self.access)
 
     @property
     def live(self) -> LiveJournal:
         assert self._live is not None, "start comes first"
         return self._live
+
+    @property
+    def permissions(self) -> Permissions:
+        return self.governing.permissions
 
     @property
     def reads(self) -> Reads:
@@ -126,6 +134,7 @@ class Service:
             self.publishing.start(self.journal, live)
             self.store.start()
             self.access.start(live.in_thread)
+            await self.governing.start(live)
             self._live = live
             loop = asyncio.get_running_loop()
             self._tasks = [
@@ -187,6 +196,7 @@ class Service:
         live, self._live = self._live, None
         for task in self._tasks:
             task.cancel()
+        await self.governing.close()
         await self.access.close()
         if live is not None:
             await live.close()
@@ -220,6 +230,8 @@ class Service:
         for place, d in enumerate(drafts):
             try:
                 spaces.append(await self.namespace_for_writing(d.namespace))
+                if d.namespace == names.SYSTEM_NAMESPACE:
+                    await self.governing.check(d)
             except RainerError as refusal:
                 raise RefusedDraft(place, refusal) from refusal
         work = sum(len(d.payload or b"") for d, s in zip(drafts, spaces, strict=True) if s.format != "any")

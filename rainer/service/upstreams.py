@@ -13,9 +13,9 @@ Followers = Callable[[], Sequence[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class HttpUpstream:
-    """A server, or another mirror server: `root` is its URL without a namespace."""
+    """A server, or another mirror server: `root` is its URL without a namespace, and may carry a login or token."""
 
-    root: str
+    root: str = field(repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, namespace: str, followers: Followers) -> Source:

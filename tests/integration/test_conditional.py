@@ -86,7 +86,7 @@ def test_a_new_namespace_changes_the_list_of_them(served: RainerServer) -> None:
 
 
 NAMES = {"namespace": "diary", "key": "head", "version": "1", "name": "diary", "path": "some/file"}
-PATHS = [path.format(**NAMES) for method, path, _ in ROUTES if method == "GET"]
+PATHS = [path.format(**NAMES) for method, path, *_ in ROUTES if method == "GET"]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/diary/never", "/nowhere/k", "/diary/%00", "/diary?all=perhaps"])

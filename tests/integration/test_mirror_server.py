@@ -127,7 +127,7 @@ def test_a_list_in_pages_stays_at_its_moment(server: RainerServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [(m, p) for m, p, _ in ROUTES if m == "POST"]
+    ("method", "path"), [(m, p) for m, p, *_ in ROUTES if m == "POST"]
 )  # fmt: skip
 def test_writes_are_refused_with_where_to_write(
     server: RainerServer, mirror: MirrorServer, method: str, path: str
@@ -174,7 +174,7 @@ def test_it_is_observed_and_described(mirror: MirrorServer) -> None:
     assert 'rainer_requests_total{route="GET /{namespace}/{key}",status="200"}' in text
     described = ask(mirror.url, "GET", "/-/openapi.json").json()["paths"]
     calls = {(method.upper(), path) for path, found in described.items() for method in found}
-    assert calls == {(method, path) for method, path, _ in ROUTES if method != "POST"}
+    assert calls == {(method, path) for method, path, *_ in ROUTES if method != "POST"}
     ask(mirror.url, "GET", "/-/nothing").problem(404, "not-found")
     ask(mirror.url, "PUT", "/diary/k").problem(405, "invalid")
 

@@ -30,7 +30,7 @@ from tests.services.rainer import RainerServer
 
 EXAMPLES = 25
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-CALLS = [(method, path) for method, path, _ in ROUTES]
+CALLS = [(method, path) for method, path, *_ in ROUTES]
 
 
 @pytest.fixture(scope="module")

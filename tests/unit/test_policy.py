@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rainer.errors import InvalidDocument, InvalidError, MalformedPayload
-from rainer.model.identity import ANONYMOUS, OPEN, Identity
+from rainer.model.identity import ANONYMOUS, OPEN, Identity, is_named
 from rainer.model.key_set import KeySet
-from rainer.model.policy import PERMISSIONS, STORE, Policy, is_named
+from rainer.model.policy import PERMISSIONS, STORE, Policy
 from rainer.model.policy_document import parse, parse_place, target_of
 
 DOCUMENT = b"""\
