@@ -10,6 +10,7 @@ from rainer.assets.sources import own_store_url
 from rainer.cache import AssetCache
 from rainer.client import Client
 from rainer.client.address import Address
+from rainer.client.transport import tls_sessions
 from rainer.mirror import Mirror
 from rainer.settings import Settings
 from rainer.store.opening import Stores, open_store
@@ -17,8 +18,11 @@ from rainer.store.store import Store
 
 
 def store_url(settings: Settings) -> str:
-    """The store that assets lie in: the one that is set, else the server's own."""
-    return settings.store or own_store_url(Address.parse(settings.url))
+    """The store that assets lie in: the one that is set, else the server's own, which gets the token."""
+    address = Address.parse(settings.url).with_token(settings.token)
+    if settings.store is None or settings.store.rstrip("/") == f"{address.root}/-/store":
+        return own_store_url(address)
+    return settings.store
 
 
 def stores(settings: Settings) -> Stores:
@@ -49,7 +53,12 @@ def cache(settings: Settings, **options: Any) -> AssetCache:
 def client(settings: Settings) -> Client:
     """A client of the server and namespace that are set."""
     return Client(
-        settings.url, author=settings.author, timeout_s=settings.timeout_s, connect_timeout_s=settings.connect_timeout_s
+        settings.url,
+        author=settings.author,
+        token=settings.token,
+        timeout_s=settings.timeout_s,
+        connect_timeout_s=settings.connect_timeout_s,
+        session=tls_sessions(settings.tls_ca, settings.client_certificate, settings.client_key),
     )
 
 

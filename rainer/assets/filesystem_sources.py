@@ -112,6 +112,7 @@ _SETTINGS: Final = ("url", "store", "cache_dir", "offline")
 _THAT_MATTER: Final = (
     "url", "store", "store_credentials", "store_timeout_s", "cache_dir", "cache_bytes_max", "cache_timeout_s",
     "cache_immutable", "cache_read_only", "cache_shared", "offline", "manifest", "timeout_s", "connect_timeout_s",
+    "token", "tls_ca", "client_certificate", "client_key",
 )  # fmt: skip
 
 

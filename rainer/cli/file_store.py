@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit
 
 import click
 
@@ -48,14 +47,11 @@ def file_store(run: Invocation, *, local: bool = True) -> Iterator[Client]:
 
 
 def store_url(run: Invocation) -> str:
-    """The setting `store`, else the store that stands beside the namespace of the server's URL."""
-    if run.settings.store is not None:
-        return run.settings.store
+    """The setting `store`, else the store beside the namespace of the server's URL; that server's gets the token."""
     from rainer.client.address import Address
 
-    address = Address.parse(run.settings.url)
-    root = address.root + "/-/store"
-    if address.login is None:
-        return root
-    user, password = (quote(part, safe="") for part in address.login)
-    return urlsplit(root)._replace(netloc=f"{user}:{password}@{urlsplit(root).netloc}").geturl()
+    values = run.settings
+    address = Address.parse(values.url).with_token(values.token)
+    if values.store is not None and values.store.rstrip("/") != f"{address.root}/-/store":
+        return values.store
+    return address.with_login.rpartition("/")[0] + "/-/store"

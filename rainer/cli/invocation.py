@@ -10,6 +10,8 @@ from rainer import settings
 from rainer.cli.terminal import Output, standard_error, standard_output
 
 if TYPE_CHECKING:
+    import requests
+
     from rainer.cli.waiting import Share
     from rainer.client import Client
     from rainer.settings import Settings
@@ -18,7 +20,20 @@ if TYPE_CHECKING:
 def _make_client(values: Settings) -> Client:
     from rainer.client import Client
 
-    return Client(values.url, timeout_s=values.timeout_s, connect_timeout_s=values.connect_timeout_s)
+    return Client(
+        values.url,
+        token=values.token,
+        timeout_s=values.timeout_s,
+        connect_timeout_s=values.connect_timeout_s,
+        session=own_sessions(values),
+    )
+
+
+def own_sessions(values: Settings) -> Callable[[], requests.Session] | None:
+    """What makes sessions with the certificates that are set; None where none are."""
+    from rainer.client.transport import tls_sessions
+
+    return tls_sessions(values.tls_ca, values.client_certificate, values.client_key)
 
 
 class Invocation:
@@ -44,11 +59,13 @@ class Invocation:
 
     @cached_property
     def author(self) -> str:
-        """Who makes the commits of this run."""
+        """Who makes the commits of this run: whom the server takes us for, unless it takes us for nobody."""
         from rainer.cli.author import default_author
         from rainer.model.names import check_author
 
-        return check_author(self.settings.author) if self.settings.author else default_author()[0]
+        if self.settings.author:
+            return check_author(self.settings.author)
+        return self.client.own_name() or default_author()[0]
 
     @cached_property
     def out(self) -> Output:

@@ -104,7 +104,8 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     options_metavar="[OPTIONS]",
 )
-@settings_flags("url", "author", "timeout_s", "config", "debug")
+@settings_flags("url", "token", "author", "timeout_s", "config", "debug")
+@settings_flags("tls_ca", "client_certificate", "client_key", hidden=True)
 @settings_flags("connect_timeout_s", "editor", "pager", "state_dir", hidden=True)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
 @click.pass_context

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from rainer.errors import InvalidError
 from rainer.model import names
+from rainer.model.identity import check_credential, hide_credentials, split_token_path, with_token_path
 
 _HOST = re.compile(r"""[^\s\x00-\x1f"%'()*<>\\^`{|}]+""")
 _HINT = "write it like http://localhost:8080/diary: scheme, host, port, and the namespace at the end"
@@ -16,11 +17,15 @@ _HINT = "write it like http://localhost:8080/diary: scheme, host, port, and the 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server and one namespace of it; `root` has no slash at its end, `login` the `user:password@` before it."""
+    """A server and one namespace of it; `root` has no slash at its end, `login` the `user:password@` before it.
+
+    `token` is what says who asks; a URL may carry it in its path, `http://host:8080/-/t/TOKEN/diary`.
+    """
 
     root: str
     namespace: str
-    login: tuple[str, str] | None = None
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -40,7 +45,8 @@ class Address:
             raise InvalidError(f"base URL {_shown(url)}: port 0 is nobody's", hint=_HINT)
         if not _HOST.fullmatch(parts.hostname):
             raise InvalidError(f"base URL {_shown(url)}: no host has such a name", hint=_HINT)
-        before, _, last = parts.path.rstrip("/").rpartition("/")
+        path, token = split_token_path(parts.path)
+        before, _, last = path.rstrip("/").rpartition("/")
         namespace = unquote(last)
         if not namespace:
             raise InvalidError(f"base URL {_shown(url)} names no namespace", hint=_HINT)
@@ -49,16 +55,32 @@ class Address:
         if parts.username is not None:
             login = (unquote(parts.username), unquote(parts.password or ""))
         host = parts.netloc.rpartition("@")[2]
-        return cls(f"{parts.scheme}://{host}{before}", namespace, login)
+        return cls(f"{parts.scheme}://{host}{before}", namespace, login)._signed(token)
 
     @property
     def base(self) -> str:
         """The base URL as a person would write it again, without the password."""
         return f"{self.root}/{self.namespace}"
 
+    def with_token(self, token: str | None) -> Address:
+        """The same with this token, which goes before one in the URL; InvalidError for what can be none."""
+        return self._signed(None if token is None else check_credential(token))
+
+    def _signed(self, token: str | None) -> Address:
+        if token is None:
+            return self
+        if self.login is not None:
+            raise InvalidError(
+                f"base URL {self.base} has a user and password, and there is a token too",
+                hint="one header carries either of them: leave one away",
+            )
+        return replace(self, token=token)
+
     @property
     def with_login(self) -> str:
-        """The base URL as `parse` reads it back whole, user and password included."""
+        """The base URL as `parse` reads it back whole: user and password included, or the token, in its path."""
+        if self.token is not None:
+            return f"{with_token_path(self.root, self.token)}/{self.namespace}"
         if self.login is None:
             return self.base
         scheme, _, rest = self.base.partition("://")
@@ -102,4 +124,4 @@ def _shown(url: str) -> str:
     host, slash, path = rest.partition("/")
     if "@" in host:
         host = f"***@{host.rpartition('@')[2]}"
-    return names.shorten(f"{scheme}{mark}{host}{slash}{path}", 200)
+    return names.shorten(hide_credentials(f"{scheme}{mark}{host}{slash}{path}"), 200)

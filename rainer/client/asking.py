@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rainer.client.refusals import refusal
 from rainer.client.retries import Patience, Retries, rest
 from rainer.client.transport import Answer, Request, Transport, UnansweredError, UnsentError, UntrustedError
-from rainer.errors import OverloadedError, RainerError, UnavailableError
+from rainer.errors import OutcomeUnknown, OverloadedError, RainerError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,19 @@ class Caller:
             if not error.retryable or not self.pause(attempt, patience, error):
                 raise error
             attempt += 1
+
+    def ask_once(self, request: Request, namespace: str, subject: str) -> Answer:
+        """The answer to a request that is not safe to repeat; OutcomeUnknown where it was sent and none came."""
+        patience = self.times.patience()
+        try:
+            answer = self.attempt(request, patience)
+        except UnsentError as e:
+            raise unreachable(self.transport.root, e) from e
+        except UnansweredError as e:
+            raise OutcomeUnknown(f"{subject}: the request was sent, and no answer came: {e}") from e
+        if answer.status in (200, 201):
+            return answer
+        raise refusal(answer, namespace, subject)
 
     def attempt(self, request: Request, patience: Patience) -> Answer:
         """One attempt within the patience; raises what Transport.attempt does."""

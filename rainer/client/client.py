@@ -33,8 +33,10 @@ class Client(ServerCalls):
 
     `url` ends in the namespace: `http://localhost:8080/diary`. A call ends within `timeout_s` seconds, repetitions and
     their pauses included; within that, making a connection may take `connect_timeout_s` and the server may be silent
-    for `read_timeout_s`. `retries` is how often a call is repeated at most, or a Retries with its pauses: reads when
-    the server cannot be reached or is busy, commits under the same commit id also when their answer was lost.
+    for `read_timeout_s`. `token` says who asks; without an `author` commits are then by whom the server takes it for. A
+    base URL may carry it too (`http://host/-/t/TOKEN/diary`); it is sent as a header either way. `retries` is how often
+    a call is repeated at most, or a Retries with its pauses: reads when the server cannot be reached or is busy,
+    commits under the same commit id also when their answer was lost.
 
     Raises InvalidError for a URL that cannot be one. Every call may raise UnavailableError (nothing was done), and
     InvalidError where the address is not a Rainer server's. Safe across threads, which share a pool of connections, and
@@ -48,6 +50,7 @@ class Client(ServerCalls):
         url: str,
         *,
         author: str | None = None,
+        token: str | None = None,
         timeout_s: float = 30.0,
         connect_timeout_s: float = 5.0,
         read_timeout_s: float = 15.0,
@@ -59,8 +62,9 @@ class Client(ServerCalls):
         if author is not None:
             names.check_author(author)
         self.author = author
-        address = Address.parse(url)
-        transport = Transport(address.root, address.login, session)
+        self._own_name: str | None = None
+        address = Address.parse(url).with_token(token)
+        transport = Transport(address, session)
         policy = retries if isinstance(retries, Retries) else Retries(retries)
         self._start(address, Caller(transport, policy, Times(timeout_s, connect_timeout_s, read_timeout_s)))
 
@@ -90,9 +94,19 @@ class Client(ServerCalls):
     def in_namespace(self, name: str) -> Client:
         """The same server, author and connections, another namespace; InvalidError for a name that cannot be one."""
         other = Client.__new__(Client)
-        other.author = self.author
+        other.author, other._own_name = self.author, self._own_name
         other._start(self._address.in_namespace(name), self._caller)
         return other
+
+    def own_name(self) -> str | None:
+        """The name that this client's commits get where it has a token or certificate; None where it has neither.
+
+        Asked of the server once. None, too, where identity is off there, or it is an ancestor's.
+        """
+        if self._own_name is None:
+            proves = self._address.token is not None or self._caller.transport.has_certificate
+            self._own_name = self.whoami()["name"] if proves else ""
+        return self._own_name or None
 
     def close(self) -> None:
         """Close the pooled connections, those of clients made by in_namespace too; a later call opens new ones."""
@@ -172,7 +186,7 @@ class Client(ServerCalls):
         mtime: datetime | None = None,
     ) -> Draft:
         """A draft for commit_many() in this client's namespace and, unless given, by its author."""
-        author = author if author is not None else self.author
+        author = self._author(author)
         if author is None:
             raise no_author()
         return draft(
@@ -216,9 +230,14 @@ class Client(ServerCalls):
         have none; the namespace of a mapping is this client's. At most 20,000 drafts; several versions of a key stand
         in their order. Raises what commit() does; a VersionConflict lists every conflict, and nothing was written.
         """
-        author = author if author is not None else self.author
+        author = self._author(author)
         made = drafts_of(drafts, namespace=self.namespace_name, author=author, comment=comment)
         return self._writer.changeset(made, _checked_id(commit_id))
+
+    def _author(self, said: str | None) -> str | None:
+        if said is not None:
+            return said
+        return self.author if self.author is not None else self.own_name()
 
     # The feed.
 

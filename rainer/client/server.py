@@ -14,6 +14,7 @@ from rainer.client.answers import Namespace, array_of, json_object, namespace_of
 from rainer.client.asking import Caller
 from rainer.client.reading import Reader
 from rainer.client.transport import Request
+from rainer.errors import NotFoundError
 from rainer.model import names
 from rainer.model.published import Report
 
@@ -53,6 +54,36 @@ class ServerCalls(ABC):
         request = Request("POST", "/-/namespaces", _JSON, body)
         answer = self._caller.ask(request, name, f"namespace {name!r}")
         return namespace_of(answer, json_object(answer))
+
+    def whoami(self) -> dict[str, Any]:
+        """Whom the server takes this client for: name, source and groups.
+
+        The source is token, jwt, certificate or bootstrap, "none" without credentials, and "open" where identity is off
+        or the server is an older one. Raises UnauthenticatedError.
+        """
+        try:
+            return json_object(self._reader.ask("/-/whoami", "who asks"))
+        except NotFoundError:
+            return {"name": "", "source": "open", "groups": []}
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """Every token, the newest first: id, name, state, created_by, created, expires, revoked, last_used."""
+        answer = self._reader.ask("/-/tokens", "the list of tokens")
+        return array_of(answer, json_object(answer), "tokens")
+
+    def create_token(self, name: str, *, expires_s: int | None = None) -> dict[str, Any]:
+        """Make a token that proves `name`, for so many seconds or for ever; its text is `token`, told this once.
+
+        A call whose answer is lost is not repeated: a token that nobody knows can be revoked. Raises DeniedError.
+        """
+        body = json.dumps({"name": name, "expires_s": expires_s}).encode()
+        answer = self._caller.ask_once(Request("POST", "/-/tokens", _JSON, body), "", f"a token for {name!r}")
+        return json_object(answer)
+
+    def revoke_token(self, token_id: str) -> dict[str, Any]:
+        """Have a token prove nothing any more; it is as tokens() lists it. Raises NotFoundError."""
+        request = Request("DELETE", f"/-/tokens/{quote(token_id, safe='')}", {})
+        return json_object(self._caller.ask(request, "", f"token {token_id!r}"))
 
     def status(self) -> dict[str, Any]:
         """What the server says of itself: version, lineage, revision, chain, database, schema, uptime_s and so on."""

@@ -7,13 +7,16 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
+import requests.auth
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from rainer.client.address import Address
 from rainer.errors import InvalidError
 
 CONNECTIONS_KEPT = 32
@@ -53,6 +56,24 @@ class Answer:
     url: str
 
 
+class Bearer(requests.auth.AuthBase):
+    """Puts a token into the header that says who asks, and keeps `.netrc` from doing so."""
+
+    def __init__(self, token: str) -> None:
+        self._header = f"Bearer {token}"
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+def proof_of(address: Address) -> requests.auth.AuthBase | None:
+    """What proves to the server of an address who asks: its token, or its user and password."""
+    if address.token is not None:
+        return Bearer(address.token)
+    return None if address.login is None else requests.auth.HTTPBasicAuth(*address.login)
+
+
 class Transport:
     """Sends requests to one server; safe across threads and forks.
 
@@ -65,12 +86,11 @@ class Transport:
 
     def __init__(
         self,
-        root: str,
-        login: tuple[str, str] | None,
+        address: Address,
         session: requests.Session | Callable[[], requests.Session] | None,
     ) -> None:
-        self.root = root
-        self._login = login
+        self.root = address.root
+        self._proof = proof_of(address)
         self._ours = session is None
         self._given = session if isinstance(session, requests.Session) else None
         self._make = new_session if session is None or isinstance(session, requests.Session) else session
@@ -89,7 +109,7 @@ class Transport:
                 url,
                 headers=dict(request.headers),
                 data=request.body,
-                auth=self._login,
+                auth=self._proof,
                 timeout=(connect_s, read_s),
                 stream=True,
                 # A redirected POST would become a GET, and a 200 to that would look like a commit.
@@ -101,6 +121,11 @@ class Transport:
             raise _failure(e) from e
         with response:
             return Answer(response.status_code, response.headers, _read_body(response, deadline), url)
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether it has a certificate that tells the server who asks."""
+        return self._session().cert is not None
 
     def close(self) -> None:
         """Close the pooled connections of this process; a later call opens new ones. A caller's session stays open."""
@@ -117,16 +142,40 @@ class Transport:
         return held[1]
 
 
-def new_session() -> requests.Session:
-    """A session fit for many threads: a pool of connections, no retries of its own, no cookies, no environment."""
+def new_session(ca: str | None = None, certificate: tuple[str, str] | str | None = None) -> requests.Session:
+    """A session fit for many threads: a pool of connections, no retries of its own, no cookies, no environment.
+
+    `ca` is a file of authorities to trust instead of the usual ones, `certificate` our own: a file, or it and its key.
+    """
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers["User-Agent"] = "rainer-client"
+    session.verify, session.cert = ca or True, certificate
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+def tls_sessions(
+    ca: os.PathLike[str] | None, certificate: os.PathLike[str] | None, key: os.PathLike[str] | None
+) -> Callable[[], requests.Session] | None:
+    """What makes sessions with authorities and a certificate of one's own; None where none is given.
+
+    Raises InvalidError for a file that is not there: requests would say so with the first call, and not which.
+    """
+    for file in (ca, certificate, key):
+        if file is not None and not os.path.isfile(file):  # noqa: PTH113
+            raise InvalidError(f"there is no file {os.fspath(file)!r}", hint="it is to hold certificates, or a key")
+    if key is not None and certificate is None:
+        raise InvalidError("there is a private key and no certificate", hint="name both, or one file that holds both")
+    if ca is None and certificate is None:
+        return None
+    ours: tuple[str, str] | str | None = None
+    if certificate is not None:
+        ours = os.fspath(certificate) if key is None else (os.fspath(certificate), os.fspath(key))
+    return partial(new_session, None if ca is None else os.fspath(ca), ours)
 
 
 def _read_body(response: requests.Response, deadline: float) -> bytes:

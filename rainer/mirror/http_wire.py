@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from rainer.client.address import Address
 from rainer.client.asking import unreachable
-from rainer.client.transport import Answer, Request, Transport, UnansweredError, UnsentError, new_session
+from rainer.client.transport import Answer, Request, Transport, UnansweredError, UnsentError, new_session, proof_of
 from rainer.errors import UnavailableError
 
 _PIECE_BYTES: Final = 1 << 16
@@ -44,7 +44,7 @@ class Wire:
         session: requests.Session | Callable[[], requests.Session] | None,
         connect_timeout_s: float,
     ) -> None:
-        self._root, self._login, self._connect_s = address.root, address.login, connect_timeout_s
+        self._root, self._proof, self._connect_s = address.root, proof_of(address), connect_timeout_s
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._is_ours = not isinstance(session, requests.Session)
         self.is_ended = False
@@ -53,7 +53,7 @@ class Wire:
         else:
             self._session = (session or new_session)()
             self._watch(self._session)
-        self._transport = Transport(address.root, address.login, self._session)
+        self._transport = Transport(address, self._session)
 
     def get(self, path: str, headers: dict[str, str], read_s: float) -> Answer:
         """The whole answer to a GET, whatever its status; the server may be silent for `read_s` seconds at a time."""
@@ -71,7 +71,7 @@ class Wire:
         url = self._root + path
         try:
             response = self._session.get(
-                url, headers=headers, auth=self._login, timeout=(self._connect_s, silence_s), stream=True,
+                url, headers=headers, auth=self._proof, timeout=(self._connect_s, silence_s), stream=True,
                 allow_redirects=False,
             )  # fmt: skip
         except requests.exceptions.ReadTimeout as e:

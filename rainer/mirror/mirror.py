@@ -63,17 +63,19 @@ class Mirror(HeldHeads):
         forks.watch(self)
 
     @classmethod
-    def http(cls, url: str, *, snapshot: str | os.PathLike[str] | None = None, **options: Any) -> Mirror:
+    def http(
+        cls, url: str, *, token: str | None = None, snapshot: str | os.PathLike[str] | None = None, **options: Any
+    ) -> Mirror:
         """A mirror of the namespace at the end of `url`, such as `http://localhost:8080/diary`.
 
-        Options: `session`, as the Client's; `connect_timeout_s`; `poll_s`, how often a server that has no feed (an
-        ancestor's) is asked; `reports`, whether the server lists it. Raises InvalidError for a URL that cannot
-        be one; connects only when started.
+        `token` says who asks. Options: `session`, as the Client's; `connect_timeout_s`; `poll_s`, how often a server
+        that has no feed (an ancestor's) is asked; `reports`, whether the server lists it. Raises InvalidError for a URL
+        that cannot be one; connects only when started.
         """
         from rainer.client.address import Address
         from rainer.mirror.http_source import HttpOptions, HttpSource
 
-        address, chosen = Address.parse(url), HttpOptions(**options)
+        address, chosen = Address.parse(url).with_token(token), HttpOptions(**options)
         mirror = cls(lambda: HttpSource(address, chosen), address.namespace, snapshot=snapshot)
         mirror._address = address
         return mirror

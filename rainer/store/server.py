@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import time
@@ -11,7 +10,7 @@ from datetime import datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode
 
 from rainer import errors, limits
 from rainer.errors import ConflictError, InvalidUri, ObjectExists, ObjectNotFound, RainerError, StoreUnavailable
@@ -20,6 +19,7 @@ from rainer.store.http_connect import Origin, split_url
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of, refusal, shown
 from rainer.store.http_wire import Body
+from rainer.store.proving import authorization_of, without_proof
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
 
 _ROOT: Final = "/-/store"
@@ -38,11 +38,12 @@ class ServerStore(Store):
     filetracker changes or deletes it, and putting the same contents again is no error. `delete` removes sealed ones
     too. Other puts and deletes have no regard to versions: they replace and remove whatever is there.
 
-    A user and password in `url` go with every request, and into no URI: those are written down in many places.
+    A user and password in `url`, or a token in its path (`http://host/-/t/TOKEN/-/store`) or beside it, go with every
+    request, and into no URI: those are written down in many places.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 60.0) -> None:
-        super().__init__(without_login(url))
+    def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 60.0) -> None:
+        super().__init__(without_proof(url))
         split_url(url)
         root, found, below = self.url.partition(_ROOT)
         if not found or (below and not below.startswith("/")):
@@ -51,13 +52,13 @@ class ServerStore(Store):
         folder = unquote((below.lstrip("/") + "/").removeprefix(_FILES).strip("/"))
         self._prefix = folder + "/" if folder else ""
         self._pool = HttpPool(timeout_s=timeout_s)
-        self._login = _login(url)
+        self._proof = authorization_of(url, token)
 
     def __repr__(self) -> str:
         return f"ServerStore({shown(self.url)!r})"
 
     def covers(self, uri: str) -> bool:
-        bare = without_login(uri)
+        bare = without_proof(uri)
         return bare.startswith(self._root + "/") and self._full_name(bare).startswith(self._prefix)
 
     def uri(self, name: str) -> str:
@@ -124,7 +125,7 @@ class ServerStore(Store):
         self._pool.close()
 
     def _full_name(self, uri: str) -> str:
-        return unquote(without_login(uri)[len(self._root) + 1 :].removeprefix(_FILES))
+        return unquote(without_proof(uri)[len(self._root) + 1 :].removeprefix(_FILES))
 
     def _listed(self, entry: dict[str, Any]) -> ObjectInfo:
         sha256 = entry["sha256"]
@@ -153,7 +154,7 @@ class ServerStore(Store):
         return self._pool.request(method, url, headers, body=body, sign=self._prove, label=shown(uri))
 
     def _prove(self, _method: str, _origin: Origin, _target: str) -> Mapping[str, str]:
-        return {"Authorization": self._login} if self._login else {}
+        return {"Authorization": self._proof} if self._proof else {}
 
 
 class _Sending:
@@ -222,20 +223,3 @@ def _refusal(answer: HttpAnswer, uri: str) -> RainerError:
     if answer.status >= 500 and type(told) in (errors.UnavailableError, errors.OverloadedError):
         return StoreUnavailable(f"{shown(uri)}: {told.message}", hint=told.hint)
     return told
-
-
-def without_login(url: str) -> str:
-    """A URL without the user and password that may stand before its host."""
-    if "@" not in url:
-        return url
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def _login(url: str) -> str | None:
-    parts = urlsplit(url)
-    if parts.username is None:
-        return None
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(login.encode()).decode()

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from rainer.errors import DeniedError, InvalidError, InvalidUri
+from rainer.model.identity import TOKEN_PATH, hide_credentials
 
 Progress: TypeAlias = Callable[[int], None]
 """Is told of every further portion of bytes that came or went; called from the threads that carry them."""
@@ -132,6 +133,9 @@ def shown(uri: str) -> str:
     if not uri.lower().startswith(("http://", "https://")):
         return uri
     parts = urlsplit(uri)
-    if not parts.query and "@" not in parts.netloc:
+    if not parts.query and "@" not in parts.netloc and TOKEN_PATH not in parts.path:
         return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="…" if parts.query else ""))
+    path = hide_credentials(parts.path)
+    return urlunsplit(
+        parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path, query="…" if parts.query else "")
+    )

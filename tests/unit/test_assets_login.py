@@ -78,6 +78,6 @@ def test_a_publisher_has_the_login_of_its_client(url: str) -> None:
     with rainer.Client(url) as client, AssetPublisher(client) as publisher:
         store = publisher.store
         assert isinstance(store, ServerStore)
-        assert store._login
+        assert store._proof
         assert "cret" not in store.url + store.uri("/a")
         assert store.name(url.replace("/diary", "/-/store/files/a/b")) == "a/b"

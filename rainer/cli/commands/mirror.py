@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainer.cli.invocation import Invocation
+from rainer.cli.invocation import Invocation, own_sessions
 from rainer.cli.missing import needs_server
 from rainer.cli.options import settings_flags, url_flag
 from rainer.cli.zookeeper import ZOOKEEPER_SETTINGS, zookeeper_options
@@ -69,8 +69,8 @@ def _upstream(run: Invocation) -> Upstream:
         hosts = options.pop("hosts")
         del options["timeout_s"]
         return ZooKeeperUpstream(hosts, values.zookeeper_path, options | timeout_s)
-    Address.parse(values.url)
-    return HttpUpstream(values.url.rstrip("/").rpartition("/")[0])
+    address = Address.parse(values.url).with_token(values.token)
+    return HttpUpstream(address.with_login.rpartition("/")[0], {"session": own_sessions(values)})
 
 
 def _say_ready(run: Invocation, options: MirrorServeOptions, url: str) -> None:

@@ -13,7 +13,7 @@ import click
 from rainer.cli import records
 from rainer.cli.commands.list import fit
 from rainer.cli.differences import print_difference
-from rainer.cli.invocation import Invocation
+from rainer.cli.invocation import Invocation, own_sessions
 from rainer.cli.options import complete_keys, json_option, url_flag
 from rainer.errors import RainerError
 
@@ -44,7 +44,13 @@ def command(run: Invocation, keys: tuple[str, ...], patch: bool, payload: bool, 
 
     settings = run.settings
     # A terminal that somebody watches is no service that `commit --wait` should wait for.
-    mirror = Mirror.http(settings.url, connect_timeout_s=settings.connect_timeout_s, reports=False)
+    mirror = Mirror.http(
+        settings.url,
+        token=settings.token,
+        session=own_sessions(settings),
+        connect_timeout_s=settings.connect_timeout_s,
+        reports=False,
+    )
     show = _Shown(run, mirror, frozenset(keys), patch, payload, as_json)
     # ^C is how it ends: that is no failure.
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(mirror):
