@@ -8,9 +8,11 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 
+from rainer.access.permissions import EVERYBODY, Asker
 from rainer.api.at_once import take_body
 from rainer.api.patience import within
 from rainer.api.problems import AncestorRefusal, BodyTimeout
+from rainer.api.signing import author_of
 from rainer.errors import InvalidError, TooLargeError
 from rainer.model import names, times
 from rainer.model.commit import Draft
@@ -86,8 +88,9 @@ def raw_segments(scope: Any) -> list[bytes]:
 
 
 def draft_from(
-    namespace: str, key: str, version: int, headers: Collection[tuple[bytes, bytes]], body: bytes
-) -> tuple[Draft, str | None]:
+    namespace: str, key: str, version: int, headers: Collection[tuple[bytes, bytes]], body: bytes,
+    asker: Asker = EVERYBODY,
+) -> tuple[Draft, str | None]:  # fmt: skip
     """The commit that a POST asks for, and its commit id; the ancestor's refusals in the ancestor's words."""
     _check_whole(headers, body)
     ours = [(name, value) for name, value in headers if name[:9] == b"x-rainer-"]
@@ -95,7 +98,7 @@ def draft_from(
     if len(given) != len(ours):
         _refuse_twice([name for name, _ in ours])
     _check_repeated(given, key, version)
-    author = given.get(b"x-rainer-author")
+    author = author_of(asker, given.get(b"x-rainer-author", ""), namespace, key)
     if not author:
         raise AncestorRefusal("Missing header: X-Rainer-Author")
     empty = b"x-rainer-empty" in given and _header_flag(given[b"x-rainer-empty"])

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer import limits
+from rainer.access.permissions import Asker
 from rainer.api import asking
 from rainer.api.answers import LINEAGE, REVISION, MetaForm, RawHeaders
-from rainer.api.needs import Guarded, permit
+from rainer.api.needs import Guarded, permit, permit_some
 from rainer.api.problems import changeset_conflict
 from rainer.api.reading import service_of, with_headers
+from rainer.api.signing import author_of, marks_of
 from rainer.errors import DeniedError, InvalidError, NotFoundError, TooLargeError, VersionConflict
 from rainer.journal.group import Submission
 from rainer.model import names, times
@@ -33,7 +35,10 @@ _SHOWN_CHARS_MAX: Final = 60
 async def post_changeset(request: Request) -> Response:
     """`POST /-/changesets`: commit all of it, or nothing with every conflict named."""
     service = service_of(request)
-    submission = await read_changeset(request, service.options.body_timeout_s)
+    permit_some(service, request.scope, "write")  # before so much is read
+    submission = await read_changeset(
+        request, service.options.body_timeout_s, service.permissions.asker(request.scope)
+    )  # fmt: skip
     permit_drafts(service, request.scope, submission)
     try:
         kept = await service.commit(submission)
@@ -60,8 +65,8 @@ def permit_drafts(service: Guarded, scope: Any, submission: Submission) -> None:
             permit(service, scope, "write", d.namespace, d.key)
 
 
-async def read_changeset(request: Request, timeout_s: float) -> Submission:
-    """The changeset in a request's body, every commit checked."""
+async def read_changeset(request: Request, timeout_s: float, asker: Asker) -> Submission:
+    """The changeset in a request's body, every commit checked, and signed by who asks."""
     headers = request.scope["headers"]
     asking.check_length(headers, limits.CHANGESET_BODY_BYTES_MAX, "a changeset")
     raw = await asking.read_body(request.receive, limits.CHANGESET_BODY_BYTES_MAX, "a changeset", timeout_s)
@@ -79,7 +84,8 @@ async def read_changeset(request: Request, timeout_s: float) -> Submission:
     if len(set(commit_ids)) > 1:
         raise InvalidError("X-Rainer-Commit-Id is given twice, and not the same", hint="give one id to a changeset")
     commit_id = names.check_commit_id(commit_ids[0]) if commit_ids else None
-    return Submission(tuple(_numbered(body, commit, i) for i, commit in enumerate(commits)), commit_id)
+    drafts = tuple(_numbered(body, commit, i, asker) for i, commit in enumerate(commits))
+    return Submission(drafts, commit_id, marks=marks_of(asker, drafts))
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
@@ -92,9 +98,9 @@ def json_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _numbered(changeset: dict[str, Any], commit: Any, index: int) -> Draft:
+def _numbered(changeset: dict[str, Any], commit: Any, index: int, asker: Asker) -> Draft:
     with _at(index):
-        return _draft(changeset, commit)
+        return _draft(changeset, commit, asker)
 
 
 @contextlib.contextmanager
@@ -106,17 +112,18 @@ def _at(index: int) -> Iterator[None]:
         raise type(e)(f"commits[{index}]: {e.message}", hint=e.hint, **e.details) from None
 
 
-def _draft(changeset: dict[str, Any], commit: Any) -> Draft:
+def _draft(changeset: dict[str, Any], commit: Any, asker: Asker) -> Draft:
     if not isinstance(commit, dict):
         raise InvalidError("is not a JSON object")
     no_strangers(commit, _MEMBERS, "a commit")
     mtime = _text(commit, changeset, "mtime", "")
+    namespace, key = _text(commit, {}, "namespace", names.DEFAULT_NAMESPACE), _text(commit, {}, "key", "")
     return Draft(
-        _text(commit, {}, "namespace", names.DEFAULT_NAMESPACE),
-        _text(commit, {}, "key", ""),
+        namespace,
+        key,
         _version(commit),
         _payload(commit),
-        _text(commit, changeset, "author", ""),
+        author_of(asker, _text(commit, changeset, "author", ""), namespace, key),
         _text(commit, changeset, "comment", ""),
         times.parse_iso(mtime) if mtime else None,
     )

@@ -26,6 +26,7 @@ from rainer.api.answers import (
 )
 from rainer.api.needs import permit
 from rainer.api.problems import answer_error
+from rainer.api.signing import marks_of
 from rainer.errors import NotFoundError, RainerError
 from rainer.journal.group import Submission
 from rainer.model import names
@@ -96,9 +97,10 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     limit, what = space.payload_bytes_max, f"namespace {namespace!r}"
     asking.check_length(headers, limit, what)
     body = await asking.read_body(receive, limit, what, service.options.body_timeout_s)
-    draft, commit_id = asking.draft_from(namespace, key, version, headers, body)
+    asker = service.permissions.asker(scope)
+    draft, commit_id = asking.draft_from(namespace, key, version, headers, body, asker)
     try:
-        kept = await service.commit(Submission((draft,), commit_id))
+        kept = await service.commit(Submission((draft,), commit_id, marks=marks_of(asker, (draft,))))
     except RefusedDraft as refused:
         raise refused.error from None
     row = kept[0]

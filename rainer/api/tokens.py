@@ -64,6 +64,8 @@ async def revoke_token(request: Request) -> Response:
     """`DELETE /-/tokens/{id}`: it proves nothing any more, here at once and elsewhere within two seconds."""
     service = service_of(request)
     token_id = asking.segment(asking.raw_segments(request.scope)[-1])
+    if not service.access.is_open:
+        await service.governing.check_revocation(token_id)
     revoked = await service.live.in_thread(service.access.revoke, token_id)
     return _json(revoked.as_dict(times.now_ms()))
 

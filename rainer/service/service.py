@@ -248,7 +248,7 @@ class Service:
             tries_left -= 1
             rules = await self.check(submission.drafts)
             try:
-                return await self.live.commit(Submission(submission.drafts, submission.commit_id, rules=rules))
+                return await self.live.commit(submission._replace(rules=rules))
             except RulesMoved:  # others changed them, or the database is a restored one
                 if not tries_left:
                     raise
