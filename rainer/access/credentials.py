@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 _AUTHORIZATION: Final = b"authorization"
 _BEARER: Final = b"bearer"
@@ -32,6 +32,21 @@ def bearer_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return found
 
 
+def name_of(certificate: Any) -> str | None:
+    """The name in a certificate, as Python's `getpeercert` tells it: the subject's common name, else the first of its
+    alternative names (email, URI, DNS); the empty text for a certificate without any, None without a certificate.
+    """
+    if not certificate:
+        return None
+    subject = [part for parts in certificate.get("subject", ()) for part in parts]
+    alternatives = certificate.get("subjectAltName", ())
+    for kind, found in (("commonName", subject), *((kind, alternatives) for kind in ("email", "URI", "DNS"))):
+        for name, value in found:
+            if name == kind and value:
+                return str(value)
+    return ""
+
+
 def hide_token_path(scope: Any, may_sign_in: bool) -> bytes | None:
     """Take the token out of a scope's path `/-/t/TOKEN/…` and return it; None for any other path.
 
@@ -49,7 +64,7 @@ def hide_token_path(scope: Any, may_sign_in: bool) -> bytes | None:
     if at >= len(parts):  # its slashes are percent-encoded, as nobody's are who means it well
         token, parts = b"", [b"", b"-", b"t", _HIDDEN.encode()]
     else:
-        token, parts[at] = parts[at], _HIDDEN.encode()
+        token, parts[at] = unquote_to_bytes(parts[at]), _HIDDEN.encode()
     scope["raw_path"] = b"/".join(parts)
     scope["path"] = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
     if may_sign_in:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from rainer.api.mirror_app import create_mirror_app
+from rainer.api.reachable import TlsOptions, check_guarded
 from rainer.api.serve import Server, bind, listen, log_settings, open_more_files, server_config, url_of
 from rainer.service.mirror_service import MirrorOptions
 from rainer.service.mirrored import Upstream
@@ -25,6 +26,9 @@ class MirrorServeOptions:
     port: int = 8080
     log_format: str = "text"
     log_level: str = "info"
+    tls: TlsOptions | None = None
+    is_guarded: bool = False
+    """Whether who asks must say who he is."""
     mirrors: MirrorOptions = field(default_factory=MirrorOptions)
 
 
@@ -34,12 +38,17 @@ def run(options: MirrorServeOptions, on_ready: Callable[[str], None] | None = No
     `on_ready(url)` is called when the port is ours. UnavailableError where it is not to be had.
     """
     open_more_files()
+    tls = options.tls
+    if tls is not None:
+        tls.check()
     with bind(options.host, options.port) as sock:
+        check_guarded(sock, options.is_guarded, "rainer mirror")
         logging.config.dictConfig(log_settings(options.log_format, options.log_level))
         listen(sock)
         if on_ready is not None:
-            on_ready(url_of(sock))
+            on_ready(url_of(sock, tls is not None))
         if options.log_format == "json":
-            log.info("serving %s, a mirror of %s", url_of(sock), options.upstream.describe())
+            log.info("serving %s, a mirror of %s", url_of(sock, tls is not None), options.upstream.describe())
         make = partial(create_mirror_app, options.upstream, options.mirrors)
-        Server(server_config(make, options.mirrors.body_timeout_s, options.log_format, options.log_level)).run([sock])
+        timeout_s = options.mirrors.body_timeout_s
+        Server(server_config(make, timeout_s, options.log_format, options.log_level, tls)).run([sock])

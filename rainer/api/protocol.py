@@ -9,6 +9,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rainer import limits
+from rainer.access.credentials import CERTIFICATE, name_of
 from rainer.api.problems import problem
 from rainer.errors import InvalidError
 
@@ -63,7 +64,8 @@ class CorkedTransport:
             self._transport.close()
             return
         self._is_lingering = True
-        self._transport.write_eof()
+        if self._transport.can_write_eof():  # with TLS there is no half of a connection to close
+            self._transport.write_eof()
         self._protocol.stop_listening()
         self._loop.call_later(_LINGER_S, self._transport.close)
 
@@ -78,6 +80,7 @@ class PatientProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, timeout_s: float = limits.BODY_TIMEOUT_S, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._timeout_s = timeout_s
+        self._certified: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._in_message = self._in_headers = self._is_deaf = False
@@ -93,6 +96,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def connection_made(self, transport: Any) -> None:
+        self._certified = name_of(transport.get_extra_info("peercert"))
         super().connection_made(CorkedTransport(transport, self))  # type: ignore[arg-type]
         self._start_timer()
 
@@ -111,6 +115,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self._certified is not None:
+            self.scope[CERTIFICATE] = self._certified  # type: ignore[typeddict-unknown-key]
         self._in_message = self._in_headers = True
         self._header_bytes = 0
 

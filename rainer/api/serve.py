@@ -21,10 +21,12 @@ import uvicorn
 
 from rainer.api.app import RainerApp, create_app
 from rainer.api.protocol import PatientProtocol
+from rainer.api.reachable import TlsOptions, check_guarded
 from rainer.api.workers import Workers, end_signals
 from rainer.errors import InvalidError, RainerError, UnavailableError
 from rainer.journal import Journal, JournalOptions
 from rainer.service import ServiceOptions
+from rainer.service.log_lines import hide_secret
 from rainer.settings import share_figures_in
 
 try:
@@ -49,6 +51,7 @@ class ServeOptions:
     workers: int = 1
     log_format: str = "text"
     log_level: str = "info"
+    tls: TlsOptions | None = None
     journal: JournalOptions = field(default_factory=JournalOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
 
@@ -113,10 +116,11 @@ def _taken(host: str, port: int, error: OSError) -> UnavailableError:
     )
 
 
-def url_of(sock: socket.socket) -> str:
-    """The http URL of a bound socket."""
+def url_of(sock: socket.socket, is_tls: bool = False) -> str:
+    """The URL of a bound socket."""
     host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) -> None:
@@ -128,19 +132,24 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
     open_more_files()
     if options.service.store is not None:
         options.service.store.open().close()  # a URL that names no store is found before anything else
+    tls = options.tls
+    if tls is not None:
+        tls.check()
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
+        check_guarded(sock, options.service.access.is_on, "rainer serve")
         with Journal(options.database, options=options.journal) as journal:
             faults = journal.durability_faults()
             if options.workers > 1 and journal.dialect == "memory":
                 raise InvalidError("a journal in memory cannot be shared by several workers", hint="--workers 1")
+        hide_secret(options.service.access.bootstrap_token)
         logging.config.dictConfig(log_settings(options.log_format, options.log_level))
         for fault in faults:
             log.warning("an acknowledged commit could be lost: %s", fault)
         listen(sock)
         if on_ready is not None:
-            on_ready(url_of(sock))
+            on_ready(url_of(sock, tls is not None))
         if options.log_format == "json":  # people are told by `on_ready`
-            log.info("serving %s from %s", url_of(sock), journal.address)
+            log.info("serving %s from %s", url_of(sock, tls is not None), journal.address)
         if options.workers == 1:
             _serve(options, None, sock)
         else:
@@ -159,6 +168,7 @@ def open_more_files() -> None:
 
 def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) -> None:
     """Serve a listening socket in this process."""
+    hide_secret(options.service.access.bootstrap_token)
     try:
         Server(_config(options, directory)).run([sock])
     except RainerError as e:
@@ -170,11 +180,11 @@ def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) ->
 
 def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
     make = partial(_make_app, options, directory)
-    return server_config(make, options.service.body_timeout_s, options.log_format, options.log_level)
+    return server_config(make, options.service.body_timeout_s, options.log_format, options.log_level, options.tls)
 
 
 def server_config(
-    make_app: Callable[[], Any], body_timeout_s: float, log_format: str, log_level: str
+    make_app: Callable[[], Any], body_timeout_s: float, log_format: str, log_level: str, tls: TlsOptions | None = None
 ) -> uvicorn.Config:
     """How uvicorn runs one of our apps, which it makes itself."""
     return uvicorn.Config(
@@ -191,6 +201,9 @@ def server_config(
         backlog=_BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
+        # What was committed is never to be taken for a page of this server's.
+        headers=[("X-Content-Type-Options", "nosniff")],
+        **({} if tls is None else tls.for_uvicorn()),
     )
 
 
@@ -217,12 +230,13 @@ def _spare_the_collector() -> None:
 def log_settings(form: str, level: str) -> dict[str, Any]:
     """Logging of a server: commits bare on stderr, everything else with time and level, or all as JSON lines."""
     formatter = "rainer.service.log_lines.JsonLines" if form == "json" else "rainer.service.log_lines.TextLines"
+    bare = "rainer.service.log_lines.BareLines"
     handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}
     quiet = "WARNING" if level.upper() in ("INFO", "WARNING", "ERROR") else level.upper()
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": formatter}, "bare": {"format": "%(message)s"}},
+        "formatters": {"lines": {"()": formatter}, "bare": {"()": bare}},
         "handlers": {"lines": handler, "bare": handler | {"formatter": "bare"}},
         "loggers": {
             "rainer": {"handlers": ["lines"], "level": level.upper(), "propagate": False},

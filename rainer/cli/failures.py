@@ -25,7 +25,7 @@ class WrongUsage(click.UsageError):
 def report(error: BaseException, talk: Output, *, as_json: bool, debug: bool) -> int:
     """Say on stderr what went wrong; return the exit code."""
     if debug and not isinstance(error, click.exceptions.Abort | click.UsageError):
-        talk.stream.write("".join(traceback.format_exception(error)))
+        talk.stream.write(redact("".join(traceback.format_exception(error))))
     number, body = _describe(error)
     notes: list[str] = getattr(error, "__notes__", [])
     if as_json:
@@ -47,7 +47,7 @@ def _describe(error: BaseException) -> tuple[int, dict[str, Any]]:
         body = error.as_dict()
         return exit_codes.of(error), body | {"detail": redact(body["detail"])}
     if isinstance(error, click.UsageError):
-        return exit_codes.USAGE, _body("usage", error.format_message(), _usage_hint(error))
+        return exit_codes.USAGE, _body("usage", redact(error.format_message()), _usage_hint(error))
     if isinstance(error, click.ClickException):
         return exit_codes.USAGE, _body("usage", error.format_message(), None)
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):

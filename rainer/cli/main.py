@@ -50,6 +50,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "mirror": "mirror",
         "status": "status",
         "namespace": "namespace",
+        "token": "token",
         "db": "db",
         "verify": "verify",
         "import-rainer": "import_rainer",

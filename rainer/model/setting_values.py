@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from rainer.model.identity import hide_credentials
+
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 _UNITS: Final = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30,
@@ -16,7 +18,6 @@ _YES: Final = {"yes", "true", "1", "on"}
 _NO: Final = {"no", "false", "0", "off"}
 # Up to the last @: a password that should have been quoted and holds an @ or a / must not show its tail.
 _PASSWORD: Final = re.compile(r"(?<=://)([^:/?#@\s]*):([^\s]*)@")
-_TOKEN_PATH: Final = re.compile(r"(?<=/-/t/)[^/?#\s]+")
 _PARAMETER: Final = re.compile(r"([?&][a-z_]*(?:password|passwd|pwd|secret|token)=)[^&#\s]*", re.IGNORECASE)
 
 
@@ -31,8 +32,8 @@ class Kind:
 
 
 def redact(text: str) -> str:
-    """The text with the password of any URL in it, a token in its path and any password of its parameters as `***`."""
-    return _PARAMETER.sub(r"\1***", _TOKEN_PATH.sub("***", _PASSWORD.sub(r"\1:***@", text)))
+    """The text with the password of any URL in it, any among its parameters, and every token, as `***`."""
+    return hide_credentials(_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rainer.cli.identity import TLS_SETTINGS, tls_options
 from rainer.cli.invocation import Invocation, own_sessions
 from rainer.cli.missing import needs_server
 from rainer.cli.options import settings_flags, url_flag
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @settings_flags("host", "port", "namespaces")
 @url_flag
 @settings_flags(*ZOOKEEPER_SETTINGS)
+@settings_flags("identity", *TLS_SETTINGS)
 @settings_flags("data_dir", "log_format", "log_level", "body_timeout_s")
 @click.pass_obj
 def command(run: Invocation) -> None:
@@ -53,6 +55,8 @@ def _options(run: Invocation) -> MirrorServeOptions:
         port=values.port,
         log_format=values.log_format,
         log_level=values.log_level,
+        tls=tls_options(values),
+        is_guarded=values.identity,
         mirrors=MirrorOptions(names, values.data_dir / "mirrors", values.body_timeout_s),
     )
 

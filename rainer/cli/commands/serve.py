@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rainer.cli.identity import access_options, tls_options
 from rainer.cli.invocation import Invocation
 from rainer.cli.missing import needs_server
 from rainer.cli.options import part_flags
@@ -37,6 +38,7 @@ def _options(run: Invocation) -> ServeOptions:
     values = run.settings
     publishing = PublishOptions(zookeeper_options(values), values.zookeeper_path) if values.zookeeper else None
     store = StoreOptions(values.store_contents, values.store_file_bytes_max, values.data_dir / "store" / "tmp")
+    access = access_options(values)
     return ServeOptions(
         database=values.database,
         host=values.host,
@@ -44,8 +46,9 @@ def _options(run: Invocation) -> ServeOptions:
         workers=values.workers,
         log_format=values.log_format,
         log_level=values.log_level,
+        tls=tls_options(values),
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
-        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing, store=store),
+        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing, store=store, access=access),
     )
 
 
