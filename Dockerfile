@@ -8,7 +8,8 @@ FROM python:3.13-slim
 COPY --from=build /install /usr/local
 RUN useradd --system --create-home --home-dir /var/lib/rainer --shell /usr/sbin/nologin rainer
 USER rainer
-ENV RAINER_HOST=0.0.0.0 RAINER_PORT=8080 RAINER_DATA_DIR=/var/lib/rainer RAINER_LOG_FORMAT=json
+# Whoever reaches the port is asked who he is: give RAINER_BOOTSTRAP_TOKEN to begin with.
+ENV RAINER_HOST=0.0.0.0 RAINER_IDENTITY=on RAINER_PORT=8080 RAINER_DATA_DIR=/var/lib/rainer RAINER_LOG_FORMAT=json
 VOLUME /var/lib/rainer
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \

@@ -33,6 +33,9 @@ _REMEMBERED_MAX: Final = 20_000
 _BOOTSTRAP_CHARS_MIN: Final = 20
 _SKIPPED_S: Final = 1.0
 
+_CREDENTIAL: Final = "rainer_credential"
+"""The member of a scope that keeps what identified it, for whoever asks again; it never leaves the process."""
+
 InThread = Callable[..., Awaitable[Any]]
 
 
@@ -120,7 +123,7 @@ class Access:
         """
         if self.is_open:
             return OPEN
-        credential = self._credential(scope)
+        credential = scope[_CREDENTIAL] = self._credential(scope)
         if credential is None:
             identity = self._certified(scope)
         else:
@@ -128,13 +131,29 @@ class Access:
             known = self._remembered(digest)
             if known is None:
                 self.rates.take(f"unknown from {_peer(scope)}")
-                known = await self._ask(credential, digest)
+                known = await self._ask(credential, digest, _peer(scope))
             if known.identity is None:
                 raise self._refuse(scope, "")
             identity = known.identity
         if self.rates.per_s:
             self.rates.take(identity.name if identity is not ANONYMOUS else f"anonymous from {_peer(scope)}")
         return identity
+
+    async def identify_again(self, scope: Any) -> Identity:
+        """Who makes a request that was identified and goes on, such as a feed; it counts for no limit.
+
+        Raises UnauthenticatedError once its credential is revoked or expired, and UnavailableError.
+        """
+        if self.is_open:
+            return OPEN
+        credential = scope[_CREDENTIAL]
+        if credential is None:
+            return self._certified(scope)
+        digest = hashlib.sha256(credential).digest()
+        known = self._remembered(digest) or await self._ask(credential, digest)
+        if known.identity is None:
+            raise self._refuse(scope, "")
+        return known.identity
 
     def revoke(self, token_id: str) -> Token:
         """Revoke a token, here at once and elsewhere within two seconds; for any thread. NotFoundError."""
@@ -174,11 +193,11 @@ class Access:
             return None
         return known
 
-    async def _ask(self, credential: bytes, digest: bytes) -> _Known:
+    async def _ask(self, credential: bytes, digest: bytes, peer: str) -> _Known:
         """What a credential proves; of many who ask at once one looks, and all wait for it."""
         task = self._asking.get(digest)
         if task is None:
-            task = self._asking[digest] = asyncio.create_task(self._look(credential, digest))
+            task = self._asking[digest] = asyncio.create_task(self._look(credential, digest, peer))
             task.add_done_callback(lambda _: self._asking.pop(digest, None))
         try:
             return await asyncio.shield(task)
@@ -187,12 +206,13 @@ class Access:
                 raise UnavailableError("the server is shutting down", hint="try another server") from None
             raise
 
-    async def _look(self, credential: bytes, digest: bytes) -> _Known:
+    async def _look(self, credential: bytes, digest: bytes, peer: str) -> _Known:
         revocations = self._revocations
         try:
             known = await self._prove(credential.decode("ascii"), digest)
         except (Refused, UnicodeDecodeError) as e:
-            self._note_refusal(str(e) if isinstance(e, Refused) else "not ASCII")
+            reason = str(e) if isinstance(e, Refused) else "it is not ASCII"
+            self._note_refusal(f"{reason}, from {peer}")
             known = _Known(None, time.monotonic() + TOKEN_S)
         if revocations == self._revocations:  # else it may be the one that was revoked meanwhile
             self._remember(digest, known)

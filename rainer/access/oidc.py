@@ -58,7 +58,7 @@ class Verifier:
             import cryptography  # noqa: F401
             import jwt  # noqa: F401
         except ImportError:
-            raise missing_extra("sign-in with OpenID Connect needs PyJWT and cryptography") from None
+            raise missing_extra("sign-in with OpenID Connect needs PyJWT and cryptography", "oidc") from None
         self._options = options
         self.keys = Keys(options.issuer, options.jwks_url)
 
