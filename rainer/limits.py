@@ -75,3 +75,11 @@ STORE_FILE_BYTES_MAX: Final = 16 * 1024 * MiB
 """The largest file that the server store takes unless set otherwise."""
 ASSET_PATH_BYTES_MAX: Final = 1_024
 """The longest path of an asset, as S3 bounds its keys; a component has at most 255 bytes, as in file systems."""
+
+PROPOSAL_COMMITS_MAX: Final = 1_000
+"""How many commits a proposal may have: a person is to read them."""
+PROPOSAL_BYTES_MAX: Final = 8 * MiB
+"""What a proposal may come to as JSON: its row must fit MySQL's default packet of 16 MiB, encoded."""
+PROPOSALS_OPEN_MAX: Final = 1_000
+"""How many proposals may wait at a time."""
+PROPOSALS_PAGE_MAX: Final = 1_000

@@ -1,4 +1,4 @@
-"""The tables of the journal, of the server store and of tokens, as every query sees them; migrations/ makes them.
+"""The tables of the journal and of whatever else keeps some, as every query sees them; migrations/ makes them.
 
 Nothing ever updates or deletes a row of `commits`.
 """
@@ -123,5 +123,29 @@ tokens: Final = sa.Table(
     sa.Column("expires_ms", sa.BigInteger),
     sa.Column("revoked_ms", sa.BigInteger),
     sa.Column("last_used_ms", sa.BigInteger),
+    **_INNODB,
+)  # fmt: skip
+
+# Changesets that wait for approval. The changeset and what it was made on never change; `edits` counts what does, so
+# that of two who write at once one looks again. Rows are decided, never deleted.
+proposals: Final = sa.Table(
+    "proposals", metadata,
+    sa.Column("id", TOKEN, primary_key=True),
+    sa.Column("created_ms", sa.BigInteger, nullable=False),
+    sa.Column("author", LONG_TEXT, nullable=False),
+    sa.Column("proposer", LONG_TEXT, nullable=False),
+    sa.Column("comment", LONG_TEXT, nullable=False),
+    sa.Column("state", TOKEN, nullable=False),
+    sa.Column("places", LONG_TEXT, nullable=False),
+    sa.Column("changeset", PAYLOAD, nullable=False),
+    sa.Column("base_lineage", TOKEN, nullable=False),
+    sa.Column("base_revision", sa.BigInteger, nullable=False),
+    sa.Column("approvals", LONG_TEXT, nullable=False),
+    sa.Column("edits", sa.Integer, nullable=False),
+    sa.Column("decided_by", LONG_TEXT),
+    sa.Column("decided_ms", sa.BigInteger),
+    sa.Column("decision", LONG_TEXT),
+    sa.Column("revision", sa.BigInteger),
+    sa.Index("proposals_state", "state", "created_ms"),
     **_INNODB,
 )  # fmt: skip

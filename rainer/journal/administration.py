@@ -68,6 +68,18 @@ def set_namespace_closed(engine: Engine, name: str, closed: bool) -> Namespace:
         return namespaces_of(connection.execute(SELECT_NAMESPACES))[name]
 
 
+@contextmanager
+def moving_rules(engine: Engine) -> Iterator[Connection]:
+    """A transaction under the journal row's lock, after which whatever was checked before must be checked again.
+
+    What is read in it stands before or after every commit, never beside one; and a commit whose check saw what this
+    changes as it was before is not made: RulesMoved.
+    """
+    with _locked(engine) as (connection, _):
+        yield connection
+        _new_tag(connection)
+
+
 def _new_tag(connection: Connection) -> None:
     connection.execute(sa.update(journal).where(journal.c.id == 1).values(namespaces_tag=secrets.token_hex(8)))
 

@@ -16,7 +16,7 @@ LADDER = (
     ("settings",),
     ("database",),
     ("journal", "zk", "store", "client"),
-    ("publish", "mirror", "cache", "server_store", "access"),
+    ("publish", "mirror", "cache", "server_store", "access", "proposals"),
     ("assets",),
     ("service",),
     ("api",),
@@ -27,7 +27,7 @@ RUNG = {part: number for number, rung in enumerate(LADDER) for part in rung}
 # Below them on the ladder is not enough: only these parts may import the key.
 RESERVED = {
     "settings": {"assets", "service", "api", "cli"},
-    "database": {"journal", "server_store", "access", "service", "api", "cli"},
+    "database": {"journal", "server_store", "access", "proposals", "service", "api", "cli"},
 }
 
 # They gather what users import, from every rung.
@@ -36,8 +36,11 @@ FACADE_NAMES = {"__version__"}
 
 # Where a library may be imported: paths inside the package.
 LIBRARIES = {
-    "sqlalchemy": ("database/", "journal/", "server_store/", "access/"),
+    "sqlalchemy": ("database/", "journal/", "server_store/", "access/", "proposals/"),
     "jwt": ("access/",),
+    "jsonschema": ("validation/",),
+    "referencing": ("validation/",),
+    "regex": ("validation/",),
     "alembic": ("database/",),
     "asyncpg": ("database/", "journal/dialects/"),
     "psycopg": ("database/", "journal/dialects/"),
