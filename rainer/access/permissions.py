@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -65,6 +65,7 @@ class Permissions:
 
     is_open: bool
     in_force: Callable[[], Policy | None]
+    identify_again: Callable[[Any], Awaitable[Identity]] | None = None
 
     @property
     def policy(self) -> Policy:
@@ -79,6 +80,14 @@ class Permissions:
         if self.is_open:
             return EVERYBODY
         return self.rights_of(scope[SCOPE])
+
+    async def asker_now(self, scope: Any) -> Asker:
+        """The same for a request that goes on and on: who makes it may have been revoked, and the policy changed."""
+        if self.is_open:
+            return EVERYBODY
+        if self.identify_again is not None:
+            scope[SCOPE] = await self.identify_again(scope)
+        return self.asker(scope)
 
     def rights_of(self, identity: Identity) -> Asker:
         """The same for an identity."""

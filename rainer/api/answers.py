@@ -36,6 +36,8 @@ REVISION, LINEAGE = WireName(b"X-Rainer-Revision"), WireName(b"X-Rainer-Lineage"
 COMMIT_REVISION, META = WireName(b"X-Rainer-Commit-Revision"), WireName(b"X-Rainer-Meta")
 MARKS = WireName(b"X-Rainer-Marks")
 CACHED, AGE = WireName(b"X-Rainer-Cached"), WireName(b"X-Rainer-Age")
+READABLE = WireName(b"X-Rainer-Readable")
+"""Stands for what the asker may read; who follows the feed repeats it, and is told to reload when it has changed."""
 REMOVED = WireName(b"X-Rainer-Removed")
 _TEXT = b"text/plain; charset=UTF-8"
 _BYTES = b"application/octet-stream"

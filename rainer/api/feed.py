@@ -16,11 +16,14 @@ from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import MetaForm, feed_body, state_headers
 from rainer.api.reading import json_answer, meta_form, service_of, with_headers
-from rainer.errors import InvalidError, NamespaceNotFound, PositionGone, RainerError
+from rainer.api.sight import Sight, sight_of
+from rainer.errors import DeniedError, InvalidError, NamespaceNotFound, PositionGone, RainerError
 from rainer.journal.feed import FeedPage, Reader
 from rainer.journal.feed_reads import FeedReads
 from rainer.journal.reads import Reads
+from rainer.journal.row import Row
 from rainer.model import names
+from rainer.model.policy import KeysBySpace
 from rainer.service import Service
 
 _REVISION_MAX: Final = 2**63 - 1
@@ -51,6 +54,8 @@ class Question:
 
     reader: Reader
     form: MetaForm
+    readable: KeysBySpace | None = None
+    """What the reader may read; None where nobody is asked who he is."""
 
     def answer(self, reads: Reads) -> Told:
         """The next page, perhaps without changes, encoded; runs in a thread."""
@@ -61,20 +66,32 @@ class Question:
         members = {
             "lineage": page.state.lineage, "revision": page.revision, "chain": page.chain.hex(), "more": page.more
         }  # fmt: skip
+        if self.readable is not None:
+            page = replace(page, rows=readable_rows(page, self.readable))
+            members["readable"] = self.readable.tag
         return Told(page, orjson.dumps(feed_body(members, page.rows, self.form, page.namespaces)))
+
+
+def readable_rows(page: FeedPage, readable: KeysBySpace) -> list[Row]:
+    """Those changes of a page that a reader may read."""
+    if readable.is_all:
+        return page.rows
+    keys = {number: readable.of(name) for number, name in page.namespaces.items()}
+    return [row for row in page.rows if row.key in keys[row.namespace_id]]
 
 
 @dataclass(slots=True)
 class Feed:
-    """One reader of the feed: where it stands and what it wants."""
+    """One reader of the feed: where it stands, what it wants and what it may read."""
 
     service: Service
+    sight: Sight
     reader: Reader
     form: MetaForm
 
     async def read(self) -> Told:
         """What follows where the reader stands, as of a read that begins now."""
-        question = Question(self.reader, self.form)
+        question = Question(self.reader, self.form, await self.sight.look())
         return await self.service.live.feed.read(question, partial(question.answer, self.service.reads))
 
     def advance(self, page: FeedPage) -> None:
@@ -127,7 +144,10 @@ async def read_changes(request: Request) -> Response:
     feed = service_of(request).live.feed
     feed.enter()
     try:
-        return Counted(await _answer(request, Feed(service_of(request), *asked(request))), feed)
+        reader, form = asked(request)
+        service = service_of(request)
+        sight = sight_of(request, service.permissions, reader.namespace)
+        return Counted(await _answer(request, Feed(service, sight, reader, form)), feed)
     except BaseException:
         feed.leave()
         raise
@@ -156,7 +176,7 @@ async def _wait(request: Request, feed: Feed, wait_s: int) -> Told:
         if told.page.rows or loop.time() >= deadline or service.is_closing:
             return told
         feed.advance(told.page)
-        moved = False
+        moved = told.page.more  # all that was there may not be read
         while not moved:  # a beat without news is only the moment to see whether somebody waits still
             rest_s = max(0.0, deadline - loop.time())
             moved = await wakeup.wait(turn, told.page.state, min(rest_s, service.options.beat_s))
@@ -179,7 +199,8 @@ async def _events(feed: Feed, told: Told, turn: int) -> AsyncIterator[bytes]:
                 return
             if await wakeup.wait(turn, page.state, service.options.beat_s):
                 break
-            if wakeup.is_away:  # perhaps it moved; and a beat would say that the database was seen
+            if wakeup.is_away or not await feed.sight.is_still():
+                # Perhaps it moved, and a beat would say that the database was seen; or the reader is not what it was.
                 break
             yield b": beat\n\n"
         turn = wakeup.turn
@@ -188,6 +209,8 @@ async def _events(feed: Feed, told: Told, turn: int) -> AsyncIterator[bytes]:
             page = told.page
         except (PositionGone, NamespaceNotFound) as e:
             yield b"event: gone\ndata: " + orjson.dumps(e.as_dict()) + b"\n\n"
+            return
+        except DeniedError:  # it may read nothing any more, and is told so when it asks again
             return
         except RainerError as e:
             yield b": " + e.code.encode() + b"\n\n"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -15,14 +16,17 @@ from starlette.responses import Response, StreamingResponse
 
 from rainer import limits
 from rainer.api import asking
-from rainer.api.answers import MetaForm, RawHeaders, etag_of, matches, state_headers
+from rainer.api.answers import READABLE, MetaForm, RawHeaders, etag_of, matches, state_headers
 from rainer.api.list_memory import ListKey, ListMemory, Part, RememberedList, compress, decompress
+from rainer.api.needs import asker_of
 from rainer.api.reading import at_revision, if_none_match, meta_form, path_names, service_of, with_headers
 from rainer.errors import CorruptError, InvalidError, RainerError
 from rainer.journal.listing import Cells, HeadRow
 from rainer.journal.reads import PORTION, Reads
 from rainer.journal.row import State, known_namespace
 from rainer.model import names
+from rainer.model.key_set import ALL_KEYS, KeySet
+from rainer.model.policy import KeysBySpace
 from rainer.service import Service
 
 _CHANGED_MAX: Final = 10_000
@@ -41,19 +45,65 @@ class Listing:
     include_empty: bool
     limit: int | None
     form: MetaForm
+    keys: KeySet = ALL_KEYS
+    """Those that the asker may read."""
+    is_open: bool = True
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the asker may not read all that he asks for."""
+        return not self.keys.covers(self.prefix)
+
+    def headers(self, pinned: State) -> RawHeaders:
+        """Where the journal stood when the list was made; its chain is the ETag, with what of it was readable."""
+        etag = self.etag(pinned.chain)
+        found: RawHeaders = [*state_headers(pinned), (b"ETag", etag), (b"Cache-Control", b"no-cache")]
+        return found + self.told_readable
+
+    @property
+    def told_readable(self) -> RawHeaders:
+        """The header that stands for what the asker may read; none where nobody is asked who he is."""
+        return [] if self.is_open else [(READABLE, self.readable.tag.encode())]
+
+    def etag(self, chain: bytes) -> bytes:
+        """The ETag of the list at a state of the journal."""
+        return etag_of(sha256(chain + self.readable.tag.encode()).digest() if self.is_partial else chain)
+
+    @property
+    def readable(self) -> KeysBySpace:
+        """What may be read of the namespace."""
+        return KeysBySpace(False, ((self.namespace, self.keys),)).only(self.namespace)
 
     @property
     def key(self) -> ListKey | None:
-        """What it is remembered by; None where it is not of all heads."""
-        is_whole = not self.prefix and self.after is None and self.limit is None
+        """What it is remembered by; None where it is not of all heads, or not all of them may be read."""
+        is_whole = not self.prefix and self.after is None and self.limit is None and self.keys.is_all
         return (self.namespace, self.include_empty, self.form) if is_whole else None
 
     def portion(
         self, reads: Reads, pinned: State, after: str | None, rows_max: int, upto: str | None = None
     ) -> tuple[list[Cells], str | None]:
         """Some heads and where to go on; runs in a thread."""
+        if not self.is_partial:
+            return self._span(reads, pinned, self.prefix, after, rows_max, upto)
+        found: list[Cells] = []
+        for span in self.keys.spans(self.prefix):
+            if after is None or not span.is_behind(after):
+                last = span.start if span.is_one else upto
+                cells, next_after = self._span(reads, pinned, span.start, after, rows_max - len(found), last)
+                found += cells
+                is_large = sum(HeadRow(*one).payload_bytes or 0 for one in found) > limits.FEED_PAGE_BYTES
+                if next_after is not None:
+                    return found, next_after
+                if len(found) == rows_max or is_large:
+                    return found, HeadRow(*found[-1]).key
+        return found, None
+
+    def _span(
+        self, reads: Reads, pinned: State, prefix: str, after: str | None, rows_max: int, upto: str | None
+    ) -> tuple[list[Cells], str | None]:
         found = reads.heads_portion(
-            self.namespace, pinned, prefix=self.prefix, after=after, upto=upto, portion=rows_max,
+            self.namespace, pinned, prefix=prefix, after=after, upto=upto, portion=rows_max,
             include_empty=self.include_empty, payloads=self.form.payloads,
         )  # fmt: skip
         return found.cells, found.next_after
@@ -79,9 +129,11 @@ def listing_of(request: Request) -> Listing:
     for text in (prefix, after or ""):
         if len(text.encode(errors="replace")) > limits.KEY_BYTES_MAX or "\0" in text:
             raise InvalidError(f"{names.shorten(text)} cannot begin a key", hint="prefix and after are parts of keys")
+    asker = asker_of(request)
     return Listing(
         names.check_namespace(namespace), prefix, after, asking.flag(request, "all"),
         asking.number(request, "limit", None, 1, limits.LIST_PAGE_MAX), meta_form(request),
+        asker.readable(namespace), asker.identity.is_open,
     )  # fmt: skip
 
 
@@ -90,8 +142,8 @@ async def list_heads(request: Request) -> Response:
     listing, service, at = listing_of(request), service_of(request), at_revision(request)
     pinned = await service.live.in_thread(service.reads.pin, at)
     await service.live.namespace(listing.namespace)
-    if matches(if_none_match(request), etag_of(pinned.chain)):
-        return with_headers(Response(status_code=304), list_headers(pinned))
+    if matches(if_none_match(request), listing.etag(pinned.chain)):
+        return with_headers(Response(status_code=304), listing.headers(pinned))
     if listing.limit is not None:
         return await _page(request, listing, pinned)
     read: ReadPart = partial(service.live.in_thread, listing.encoded, service.reads, pinned)
@@ -101,12 +153,7 @@ async def list_heads(request: Request) -> Response:
         pinned = found.state
         read = partial(reader.read, found, pinned)
     body = _stream(read, listing.after)
-    return with_headers(StreamingResponse(body, media_type="application/json"), list_headers(pinned))
-
-
-def list_headers(pinned: State) -> RawHeaders:
-    """Where the journal stood when a list was made; its chain is the ETag."""
-    return [*state_headers(pinned), (b"ETag", etag_of(pinned.chain)), (b"Cache-Control", b"no-cache")]
+    return with_headers(StreamingResponse(body, media_type="application/json"), listing.headers(pinned))
 
 
 class BrokenOff(Exception):
@@ -204,7 +251,7 @@ class ListReader:
 async def _page(request: Request, listing: Listing, pinned: State) -> Response:
     """At most `limit` heads, fewer where their payloads fill some MiB; Link leads to the next page."""
     assert listing.limit is not None
-    service, after, headers = service_of(request), listing.after, list_headers(pinned)
+    service, after, headers = service_of(request), listing.after, listing.headers(pinned)
     rows: list[Cells] = []
     size = 0
     while len(rows) <= listing.limit and size < limits.FEED_PAGE_BYTES:

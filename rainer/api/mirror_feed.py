@@ -22,9 +22,12 @@ from rainer.api.answers import MetaForm
 from rainer.api.feed import EVENTS, STREAM_HEADERS, Counted, asked
 from rainer.api.mirror_reading import row_of, service_of, source_headers
 from rainer.api.reading import with_headers
+from rainer.api.sight import Sight, sight_of
 from rainer.errors import InvalidError, PositionGone, RainerError
 from rainer.mirror import heads
+from rainer.model.key_set import KeySet
 from rainer.model.packed import PackedHead
+from rainer.model.policy import KeysBySpace
 from rainer.service.mirror_service import MirrorService
 from rainer.service.mirrored import Mirrored
 from rainer.service.recent import Page, Place, Step
@@ -39,12 +42,15 @@ class Told:
 
     page: Page
     changes: bytes
+    readable: str | None = None
+    """The tag of what its readers may read; None where nobody is asked who he is."""
 
     def body(self, mirrored: Mirrored) -> bytes:
         """The whole answer, with how old it is now."""
         at = self.page.position
+        readable = {} if self.readable is None else {"readable": self.readable}
         return orjson.dumps(
-            {
+            readable | {
                 "lineage": at.lineage, "revision": at.revision, "chain": at.chain.hex(), "more": self.page.more,
                 "age_s": mirrored.age_s, "changes": orjson.Fragment(self.changes),
             }
@@ -57,23 +63,33 @@ class Following:
 
     service: MirrorService
     mirrored: Mirrored
+    sight: Sight
     form: MetaForm
     limit: int
     place: Place
 
     async def read(self) -> Told:
-        """What follows; PositionGone."""
-        question = self.mirrored.namespace, self.place, self.limit, self.form, self.mirrored.recent.position
-        return await self.service.feed.read(question, partial(_tell, self.mirrored, self.place, self.limit, self.form))
+        """What follows; PositionGone, and DeniedError when nothing may be read any more."""
+        readable = await self.sight.look()
+        question = self.mirrored.namespace, self.place, self.limit, self.form, self.mirrored.recent.position, readable
+        answer = partial(_tell, self.mirrored, self.place, self.limit, self.form, readable)
+        return await self.service.feed.read(question, answer)
 
     def after(self, page: Page) -> Following:
         """The reader, having read a page."""
         return replace(self, place=page.next)
 
 
-def _tell(mirrored: Mirrored, place: Place, limit: int, form: MetaForm) -> Told:
+def _tell(mirrored: Mirrored, place: Place, limit: int, form: MetaForm, readable: KeysBySpace | None) -> Told:
     page = mirrored.recent.read(place, limit)
-    return Told(page, orjson.dumps([meta for step in page.steps for meta in _metas(step, form, mirrored.namespace)]))
+    if readable is not None and not readable.is_all:
+        page = replace(page, steps=[_readable_of(step, readable.of(mirrored.namespace)) for step in page.steps])
+    changes = orjson.dumps([meta for step in page.steps for meta in _metas(step, form, mirrored.namespace)])
+    return Told(page, changes, None if readable is None else readable.tag)
+
+
+def _readable_of(step: Step, keys: KeySet) -> Step:
+    return replace(step, heads=[head for head in step.heads if head.key in keys])
 
 
 def _metas(step: Step, form: MetaForm, namespace: str) -> list[dict[str, Any]]:
@@ -100,10 +116,12 @@ async def read_changes(request: Request) -> Response:
 def _following(request: Request) -> Following:
     service = service_of(request)
     reader, form = asked(request)
-    mirrored = service.namespace(reader.namespace or _only(service))
+    namespace = reader.namespace or _only(service)
+    mirrored = service.namespace(namespace)
+    sight = sight_of(request, service.permissions, namespace)
     place = mirrored.recent.find(reader.since, reader.lineage, reader.chain)
     # When a commit was recorded is not known to a mirror, and which changesets a step is made of is not told.
-    return Following(service, mirrored, replace(form, feed=False, revisions=True), reader.limit, place)
+    return Following(service, mirrored, sight, replace(form, feed=False, revisions=True), reader.limit, place)
 
 
 def _only(service: MirrorService) -> str:
@@ -137,7 +155,9 @@ async def _wait(request: Request, following: Following, wait_s: int) -> Told:
         if told.page.has_changes or loop.time() >= deadline or service.is_closing:
             return told
         following = following.after(told.page)
-        while not await turns.wait(turn, max(0.0, min(deadline - loop.time(), service.options.beat_s))):
+        while not told.page.more:  # else all that was there may not be read
+            if await turns.wait(turn, max(0.0, min(deadline - loop.time(), service.options.beat_s))):
+                break
             if loop.time() >= deadline or await request.is_disconnected():
                 return told
 

@@ -26,6 +26,7 @@ from rainer.api.answers import (
     matches,
 )
 from rainer.api.listing import Listing, listing_of, next_link
+from rainer.api.needs import permit
 from rainer.api.reading import at_revision, if_none_match, meta_form, path_names, with_headers
 from rainer.errors import NotFoundError, PositionGone
 from rainer.journal.row import Row, State
@@ -125,7 +126,9 @@ def _past(service: MirrorService, at: int, position: Position | None) -> Positio
 
 async def get_head(service: MirrorService, answers: Answers, segments: list[bytes], scope: Any, send: Any) -> int:
     """`GET /{ns}/{key}`, the quick way; the status."""
-    mirrored, commit = head_of(service, asking.segment(segments[0]), asking.segment(segments[1]), None)
+    namespace, key = asking.segment(segments[0]), asking.segment(segments[1])
+    permit(service, scope, "read", names.check_namespace(namespace), names.check_key(key))
+    mirrored, commit = head_of(service, namespace, key, None)
     beside = source_headers(mirrored, mirrored.mirror.position)
     return await hot.send_commit(answers.of(commit), beside, scope, send)
 
@@ -189,6 +192,7 @@ async def list_heads(request: Request) -> Response:
         if found is None:
             raise _past(service, at, mirrored.mirror.position)
         pinned = found
+    pinned = pinned if listing.keys.is_all else await service.in_thread(pinned.only, listing.keys)
     headers = _list_headers(mirrored, pinned, listing)
     etag = next((value for name, value in headers if name == b"ETag"), None)
     if etag is not None and matches(if_none_match(request), etag):
@@ -201,7 +205,8 @@ async def list_heads(request: Request) -> Response:
 def _list_headers(mirrored: Mirrored, pinned: Pinned, listing: Listing) -> RawHeaders:
     headers = [*source_headers(mirrored, pinned.position), _NO_CACHE]
     if pinned.position is not None and pinned.position != mirrored.recent.repaired:
-        headers.append((b"ETag", etag_of(pinned.position.chain)))
+        headers.append((b"ETag", listing.etag(pinned.position.chain)))
+    headers += listing.told_readable
     return [*headers, (REMOVED, b"Unknown")] if listing.include_empty else headers
 
 

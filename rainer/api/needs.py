@@ -88,8 +88,8 @@ def permit(service: Guarded, scope: Any, permission: str, space: str, key: str |
         scope[PERMITTED] = True
 
 
-def permit_some(service: Guarded, scope: Any, permission: str, namespace: str) -> None:
-    """DeniedError unless who makes a request may do that on something of a namespace."""
+def permit_some(service: Guarded, scope: Any, permission: str, namespace: str | None = None) -> None:
+    """DeniedError unless who makes a request may do that on something of a namespace, or on anything at all."""
     permissions = service.permissions
     if not permissions.is_open:
         permissions.asker(scope).demand_some(permission, namespace)

@@ -24,7 +24,7 @@ class Governing:
     _live: LiveJournal | None = None
 
     def __post_init__(self) -> None:
-        self.permissions = Permissions(self.access.is_open, lambda: self.watch.policy)
+        self.permissions = Permissions(self.access.is_open, lambda: self.watch.policy, self.access.identify_again)
 
     async def start(self, live: LiveJournal) -> None:
         """Read the policy, and follow it."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from rainer.model.commit import Commit
+from rainer.model.key_set import KeySet
 from rainer.model.position import Position
 from rainer.service.recent import Recent
 
@@ -34,6 +35,13 @@ class Pinned:
     load: int
     keys: list[str]
     commits: list[Commit]
+
+    def only(self, readable: KeySet) -> Pinned:
+        """The same, of the keys that somebody may read."""
+        if readable.is_all:
+            return self
+        commits = [commit for commit in self.commits if commit.key in readable]
+        return Pinned(self.position, self.load, [commit.key for commit in commits], commits)
 
     def portion(self, prefix: str, after: str, count: int) -> list[Commit]:
         """The next heads whose keys begin so and come after another."""
