@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.plugins.contract_counts",
     "tests.plugins.leaks",
     "tests.plugins.object_stores",
+    "tests.plugins.secrets",
     "tests.plugins.seed",
     "tests.plugins.servers",
 ]

@@ -61,7 +61,8 @@ def hide_token_path(scope: Any, may_sign_in: bool) -> bytes | None:
     raw: bytes = scope.get("raw_path") or path.encode()
     at = above.count("/") + 3
     parts = raw.split(b"/")
-    if at >= len(parts):  # its slashes are percent-encoded, as nobody's are who means it well
+    if at >= len(parts) or [unquote_to_bytes(part) for part in parts[at - 2 : at]] != [b"-", b"t"]:
+        # Its slashes are percent-encoded, as nobody's are who means it well.
         token, parts = b"", [b"", b"-", b"t", _HIDDEN.encode()]
     else:
         token, parts[at] = unquote_to_bytes(parts[at]), _HIDDEN.encode()

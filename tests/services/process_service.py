@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.services import guardian
+from tests.services import guardian, secrets
 from tests.services.machine import free_port, new_folder
 from tests.services.processes import kill_tree, signal_tree
 from tests.services.waiting import wait_until
@@ -260,6 +260,7 @@ class ProcessService(ABC):
     def _remove_folder(self) -> None:
         if self._folder is None:
             return
+        secrets.search(self.output, f"the log of {self.name}")
         shutil.rmtree(self._folder, ignore_errors=True)
         guardian.forget_folder(self._folder)
         self._folder = None

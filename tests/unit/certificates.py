@@ -1,4 +1,4 @@
-"""An authority made for one test, and a server's certificate that it vouches for."""
+"""An authority made for one test, a server's certificate that it vouches for, and clients' certificates."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self.authority = folder / "authority.pem"
-        self._server = folder / "server.pem"
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rainer's tests")])
+        self.server = folder / "server.pem"
+        """The server's certificate and its key."""
+        self._folder = folder
+        self._key = key = ec.generate_private_key(ec.SECP256R1())
+        self._name = name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rainer's tests")])
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
             x509.CertificateBuilder()
@@ -38,14 +40,39 @@ class Certificates:
             .sign(key, hashes.SHA256())
         )
         public = certificate.public_bytes(serialization.Encoding.PEM)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         self.authority.write_bytes(public)
-        self._server.write_bytes(private + public)
+        self.server.write_bytes(_private(key) + public)
+
+    def client(self, name: str, *alternatives: x509.GeneralName) -> Path:
+        """A file with a client's certificate and its key; `name` may be empty, `alternatives` are its other names."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.now(datetime.UTC)
+        subject = [x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else []
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name(subject))
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(list(alternatives)), critical=not name)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        file = self._folder / f"client-{certificate.serial_number}.pem"
+        file.write_bytes(_private(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        return file
 
     def server_context(self) -> ssl.SSLContext:
         """What a server wraps its connections with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._server)
+        context.load_cert_chain(self.server)
         return context
+
+
+def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )  # fmt: skip
