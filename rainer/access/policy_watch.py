@@ -47,6 +47,7 @@ class PolicyWatch:
         self._lineage, self._seen = "", 0
         self._live: LiveJournal | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def start(self, live: LiveJournal) -> None:
         """Read the policy, and follow it from now on. Where the database is away, it is not known until it is back."""
@@ -58,6 +59,7 @@ class PolicyWatch:
 
     async def close(self) -> None:
         """Follow it no longer."""
+        self._is_closed = True
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -73,7 +75,7 @@ class PolicyWatch:
             self._take(row, plan.after)
 
     async def _watch(self, live: LiveJournal) -> None:
-        while True:
+        while not self._is_closed:  # the wait may swallow a cancellation that comes with a wake-up
             turn = live.wakeup.turn
             try:
                 state = await self._look()

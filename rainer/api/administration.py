@@ -11,6 +11,7 @@ from starlette.responses import Response
 from rainer import limits
 from rainer.api import asking
 from rainer.api.changesets import json_object, no_strangers, show
+from rainer.api.explaining import visible_status
 from rainer.api.needs import Guarded, asker_of, permit, permit_seeing
 from rainer.api.reading import json_answer, service_of
 from rainer.errors import InvalidError
@@ -83,7 +84,7 @@ def _text(body: dict[str, Any], name: str, default: str) -> str:
 
 async def read_status(request: Request) -> Response:
     """`GET /-/status`: where the journal stands and what serves it."""
-    return _json(await service_of(request).status())
+    return _json(visible_status(await service_of(request).status(), asker_of(request)))
 
 
 async def read_health(_request: Request) -> Response:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer.api import asking, hot, mirror_feed, mirror_reading, needs, reports
+from rainer.api.explaining import explain, visible_status
 from rainer.api.mirror_reading import Answers, service_of
 from rainer.api.problems import answer_error
 from rainer.api.routing import OURS, make_app, on_bug
@@ -33,7 +34,7 @@ async def refuse(request: Request) -> Response:
 
 async def read_status(request: Request) -> Response:
     """`GET /-/status`: where each mirror stands."""
-    return _json(service_of(request).status())
+    return _json(visible_status(service_of(request).status(), needs.asker_of(request)))
 
 
 async def read_health(_request: Request) -> Response:
@@ -66,8 +67,9 @@ ROUTES: Final = (
     ("GET", "/-/healthz", read_health, needs.OPEN),
     ("GET", "/-/readyz", read_readiness, needs.OPEN),
     ("GET", "/-/metrics", read_figures, needs.READ_ANYTHING),
-    ("GET", "/-/status", read_status, needs.READ_ANYTHING),
+    ("GET", "/-/status", read_status, needs.SEE),
     ("GET", "/-/openapi.json", read_openapi, needs.OPEN),
+    ("GET", "/-/can", explain, needs.BY_BODY),
     ("GET", "/-/changes", mirror_feed.read_changes, needs.READ_SOME),
     ("GET", "/-/mirrors", reports.list_mirrors, needs.SEE),
     ("PUT", "/-/mirrors/{id}", reports.put_mirror, needs.BY_BODY),

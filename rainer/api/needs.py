@@ -104,10 +104,15 @@ def permit_seeing(service: Guarded, scope: Any, namespace: str | None) -> None:
         scope[PERMITTED] = True
 
 
+def service_of(request: Any) -> Guarded:
+    """What serves a request, whichever of the two servers it is."""
+    service: Guarded = request.app.state.service
+    return service
+
+
 def asker_of(request: Any) -> Asker:
     """Who makes a request, and what he may do."""
-    service: Guarded = request.app.state.service
-    return service.permissions.asker(request.scope)
+    return service_of(request).permissions.asker(request.scope)
 
 
 def _namespace(scope: Any) -> str | None:

@@ -98,6 +98,7 @@ def _ours() -> Json:
         query("wait", {"type": "integer", "minimum": 0, "maximum": limits.FEED_WAIT_S_MAX}, "seconds to wait"),
         query("limit", {"type": "integer", "minimum": 1, "maximum": limits.FEED_PAGE_MAX}, "about so many"),
         query("lineage", TEXT, "410 if the journal's is another"),
+        query("readable", TEXT, "410 if not exactly this may be read, as the last answer named it"),
         query("chain", {"type": "string", "pattern": "^([0-9a-f][0-9a-f])*$"}, "410 if `since` holds another commit"),
         *PAYLOADS, IF_NONE_MATCH,
         header("Last-Event-ID", "where an event stream broke off; stands for `since`", REVISION),
@@ -180,7 +181,7 @@ def _schemas() -> Json:
         "Committed": object_of(["revision", "commits"], revision=integer, commits=metas),
         "Changes": object_of(
             ["lineage", "revision", "chain", "more", "changes"], lineage=TEXT, revision=integer, chain=TEXT,
-            more={"type": "boolean"}, changes=metas,
+            more={"type": "boolean"}, changes=metas, readable=TEXT,
         ),
         "Namespace": namespace,
         "NewNamespace": object_of(["name"], **named) | {"additionalProperties": False},

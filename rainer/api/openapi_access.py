@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from rainer.api.openapi_parts import LINE, TEXT, TIME, Json, answer, body, errors, json, object_of, operation, path, ref
+from rainer.api.openapi_parts import (
+    LINE,
+    TEXT,
+    TIME,
+    Json,
+    answer,
+    body,
+    errors,
+    json,
+    object_of,
+    operation,
+    path,
+    query,
+    ref,
+)
+from rainer.model.policy import PERMISSIONS
 
 _MAYBE_TIME: Final[Json] = TIME | {"type": ["string", "null"]}
 _ID: Final = path("id", {"type": "string", "minLength": 1, "pattern": "^[^/?#\\x00-\\x1f\\x7f]+$"})
@@ -15,11 +30,28 @@ _OUTER: Final = f"{_INNER}\\x20"
 _NAME: Final[Json] = LINE | {"pattern": f"^[^{_OUTER}](?:[^{_INNER}]*[^{_OUTER}])?$"}
 
 
+_CAN: Final = [
+    query("who", TEXT, "a name, or anonymous; by default who asks"),
+    query("may", {"enum": list(PERMISSIONS)}, "the permission") | {"required": True},
+    query("on", TEXT, "a place as in a policy, such as prod/app.x, prod, or *; without it, anywhere"),
+    query("group", TEXT, "a group that an issuer says `who` is in"),
+]
+
+
+def _can_answer() -> Json:
+    decided = object_of(
+        ["who", "may", "on", "allowed", "because"],
+        who=TEXT, may=TEXT, on={"type": ["string", "null"]}, allowed={"type": "boolean"}, because=TEXT,
+    )  # fmt: skip
+    return answer("the decision", json(decided)) | errors(400, 403, 500, 503)
+
+
 def paths() -> Json:
     """Who asks, and the tokens."""
     made = {"201": {"description": "made; the token is told this once", "content": json(ref("NewToken"))}}
     return {
         "/-/whoami": {"get": operation("Who the server takes you for", [], answer("you", json(ref("Identity"))))},
+        "/-/can": {"get": operation("Whether somebody may do something, and why", _CAN, _can_answer())},
         "/-/tokens": {
             "get": operation("List tokens", [], answer("the newest first", json(ref("Tokens"))) | errors(500, 503)),
             "post": operation(

@@ -49,10 +49,11 @@ async def list_mirrors(request: Request) -> Response:
 
 
 def _shown(listed: Listed, asker: Asker) -> dict[str, Any]:
-    """A mirror as somebody may see it: without the keys that he may not read, nor what was wrong with them."""
+    """A mirror as somebody may see it: without keys that he may neither read nor write, and what is wrong with them."""
     told, keys = listed.as_dict(), asker.readable(listed.report.namespace)
     if not keys.is_all:
-        told["rejected"] = {key: why for key, why in told["rejected"].items() if key in keys}
+        written = asker.rights.keys("write", listed.report.namespace)  # who waits for his own commit must hear of it
+        told["rejected"] = {key: why for key, why in told["rejected"].items() if key in keys or key in written}
         told["error"] = told["error"] and "what is wrong is told to who may read all of the namespace"
     return told
 

@@ -11,6 +11,7 @@ DONE: Final = 0
 NOTHING_DONE: Final = 1
 USAGE: Final = 2
 INVALID: Final = 5
+DENIED: Final = 6
 CORRUPT: Final = 9
 SCHEMA_MISMATCH: Final = 10
 BUG: Final = 70
@@ -47,7 +48,7 @@ TABLE: Final = (
     ExitCode(3, "conflict: somebody else was first", (errors.ConflictError,)),
     ExitCode(4, "not found", (errors.NotFoundError,)),
     ExitCode(INVALID, "invalid: refused for what it is", (errors.InvalidError,)),
-    ExitCode(6, "denied", (errors.DeniedError,)),
+    ExitCode(DENIED, "denied", (errors.DeniedError,)),
     ExitCode(7, "unavailable: nothing was done, try again; or --wait ran out", (errors.UnavailableError,)),
     ExitCode(8, "outcome unknown: look before you try again", (errors.OutcomeUnknown,)),
     ExitCode(CORRUPT, "corrupt: stored data contradicts itself", (errors.CorruptError,)),

@@ -51,6 +51,8 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "status": "status",
         "namespace": "namespace",
         "token": "token",
+        "policy": "policy",
+        "can": "can",
         "db": "db",
         "verify": "verify",
         "import-rainer": "import_rainer",

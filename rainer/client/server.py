@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from rainer import limits
 from rainer.client.address import with_query
@@ -54,6 +55,18 @@ class ServerCalls(ABC):
         request = Request("POST", "/-/namespaces", _JSON, body)
         answer = self._caller.ask(request, name, f"namespace {name!r}")
         return namespace_of(answer, json_object(answer))
+
+    def can(
+        self, permission: str, where: str | None = None, *, who: str | None = None, groups: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """Whether somebody (by default this client) may do that: `allowed`, and `because`.
+
+        `where` is a place as in a policy, `prod/app.x`, `prod/app.*`, `prod`, `store:files/*`, `*`; else it is anywhere.
+        About others only who may admin everything is told; else DeniedError.
+        """
+        query = [("may", permission), ("on", where), ("who", who), *(("group", group) for group in groups)]
+        path = "/-/can?" + urlencode([(name, value) for name, value in query if value is not None])
+        return json_object(self._reader.ask(path, "whether that is allowed"))
 
     def whoami(self) -> dict[str, Any]:
         """Whom the server takes this client for: name, source and groups.

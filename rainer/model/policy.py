@@ -204,6 +204,26 @@ class Policy:
         )
         return Decision(False, why)
 
+    def decide_target(self, identity: Identity, permission: str, target: Target) -> Decision:
+        """The same for all keys of a prefix: allowed where one grant covers them, or several together do."""
+        if not target.is_prefix or not target.text:
+            return self.decide(identity, permission, target.space, None if target.is_prefix else target.text)
+        whole = self.decide(identity, permission, target.space, target.text)
+        if not self.rights(identity).keys(permission, target.space).covers(target.text):
+            return Decision(False, f"not on all of {shown(target)}: {whole.because}")
+        return whole
+
+    def given(self, identity: Identity, permission: str) -> list[str]:
+        """Which grants give an identity that permission, and on what, in words."""
+        if self.rights(identity) is EVERY_RIGHT:
+            return [self.decide(identity, permission, "*").because]
+        found = (grant for grant in self.grants if grant.gives(permission))
+        return [
+            f"{grant.describe()} on {', '.join(map(shown, grant.on))}"
+            for grant in found
+            if any(self._means(who, identity) for who in grant.who)
+        ]
+
     def admins(self) -> frozenset[str]:
         """Who may administer everything, as grants and their groups name them: names, globs, `group:` and the like."""
         found: set[str] = set()
