@@ -173,6 +173,13 @@ def new_id() -> str:
     return ID_PREFIX + base64.b32encode(secrets.token_bytes(5)).decode().lower()
 
 
+def unknown(proposal_id: str) -> NotFoundError:
+    """The error for an id that no proposal has."""
+    return NotFoundError(
+        f"no proposal has the id {names.shorten(proposal_id)}", hint="`rainer proposals` shows those there are"
+    )
+
+
 def _comment_of(drafts: Sequence[Draft]) -> str:
     return next((d.comment for d in drafts if d.comment), "")
 
@@ -184,9 +191,7 @@ def _count(connection: Connection) -> int:
 def _find(connection: Connection, proposal_id: str) -> Proposal:
     row = connection.execute(sa.select(proposals).where(proposals.c.id == proposal_id)).first()
     if row is None:
-        raise NotFoundError(
-            f"no proposal has the id {names.shorten(proposal_id)}", hint="`rainer proposals` shows those there are"
-        )
+        raise unknown(proposal_id)
     return _proposal(row._mapping)
 
 

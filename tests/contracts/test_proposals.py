@@ -67,11 +67,7 @@ def test_lists_are_newest_first_in_pages_and_by_state(journal: Journal) -> None:
     assert [p.id for p in first + rest] == listed
     assert [p.id for p in table.list(REJECTED)] == [made[1]]
     assert len(table.list(OPEN)) == table.count_open() == 4
-    assert not any(p.drafts for p in listed_without_drafts(table))
-
-
-def listed_without_drafts(table: ProposalTable) -> list[Proposal]:
-    return table.list(limit=3)
+    assert not any(p.drafts for p in table.list(limit=3))
 
 
 def test_of_two_who_approve_at_once_one_looks_again(journal: Journal, second: Journal) -> None:
