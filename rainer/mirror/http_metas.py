@@ -26,12 +26,14 @@ class Page:
     """A page of the feed: whole changesets, in journal order, up to a position.
 
     `age_s` is how long ago a server that is a mirror itself was known to be current, None where it never was.
+    `readable` stands for what the mirror may read of the namespace, where the server asks who it is.
     """
 
     records: list[PackedHead]
     position: Position
     more: bool
     age_s: float | None = 0.0
+    readable: str | None = None
 
 
 def page_of(answer: Answer) -> Page:
@@ -45,7 +47,8 @@ def page_of_members(answer: Answer, body: Mapping[str, Any]) -> Page:
     try:
         position = Position(str(body["lineage"]), int(body["revision"]), bytes.fromhex(body["chain"]))
         age_s = body.get("age_s", 0.0)
-        return Page(records, position, bool(body.get("more")), None if age_s is None else max(0.0, float(age_s)))
+        told_s = None if age_s is None else max(0.0, float(age_s))
+        return Page(records, position, bool(body.get("more")), told_s, body.get("readable"))
     except (KeyError, TypeError, ValueError) as e:
         raise foreign(answer, f"its position cannot be read: {e}") from None
 

@@ -241,7 +241,7 @@ class _Following:
         if event.kind == "changes":
             self._is_troubled = False
             answer = Answer(200, {}, event.data, source._address.base)
-            source._take(page_of_members(answer, json.loads(event.data)))
+            source._take(source._questions.same_sight(page_of_members(answer, json.loads(event.data))))
         elif event.kind == "gone":
             raise from_dict(json.loads(event.data))
         elif event.kind == "" and event.data.startswith(b"beat"):
