@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Engine
@@ -150,7 +151,7 @@ class Access:
         if credential is None:
             return self._certified(scope)
         digest = hashlib.sha256(credential).digest()
-        known = self._remembered(digest) or await self._ask(credential, digest)
+        known = self._remembered(digest) or await self._ask(credential, digest, _peer(scope))
         if known.identity is None:
             raise self._refuse(scope, "")
         return known.identity
@@ -198,13 +199,18 @@ class Access:
         task = self._asking.get(digest)
         if task is None:
             task = self._asking[digest] = asyncio.create_task(self._look(credential, digest, peer))
-            task.add_done_callback(lambda _: self._asking.pop(digest, None))
+            task.add_done_callback(partial(self._asked, digest))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise UnavailableError("the server is shutting down", hint="try another server") from None
             raise
+
+    def _asked(self, digest: bytes, task: asyncio.Task[_Known]) -> None:
+        self._asking.pop(digest, None)
+        if not task.cancelled():
+            task.exception()  # those who asked may all have gone since
 
     async def _look(self, credential: bytes, digest: bytes, peer: str) -> _Known:
         revocations = self._revocations
