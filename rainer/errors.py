@@ -69,6 +69,12 @@ class InvalidDocument(MalformedPayload):
     code = "invalid-document"
 
 
+class RuleBroken(MalformedPayload):
+    """A payload breaks a rule of validation: `rule` says which, `pointer`, `line` and `column` where, if anywhere."""
+
+    code = "rule-broken"
+
+
 class CommitIdReused(InvalidError):
     """The commit id already stands in the journal for other content."""
 
@@ -185,6 +191,18 @@ class AssetVersionConflict(ConflictError):
     code = "asset-version-conflict"
 
 
+class ProposalDecided(ConflictError):
+    """The proposal is not open any more: somebody else has approved or rejected it; the message says who."""
+
+    code = "proposal-decided"
+
+
+class ProposalStale(ConflictError):
+    """What a proposal was made on has moved since, so that it cannot be committed; `conflicts` has where."""
+
+    code = "proposal-stale"
+
+
 class DeniedError(RainerError):
     """Not allowed: by permission, by a closed namespace, or by a read-only server."""
 
@@ -201,6 +219,12 @@ class UnauthenticatedError(DeniedError):
     """The credentials prove no identity here: unknown, expired or revoked, in the same words for all; or none came."""
 
     code = "unauthenticated"
+
+
+class ApprovalRequired(DeniedError):
+    """The key changes only with the approval of others: propose the commit."""
+
+    code = "approval-required"
 
 
 class CredentialsError(DeniedError):

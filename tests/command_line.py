@@ -97,7 +97,7 @@ def editor_script(folder: Path, body: str, name: str = "editor.py") -> str:
         f"turns = pathlib.Path({str(turns)!r})\n"
         "turn = int(turns.read_text()) + 1 if turns.exists() else 1\n"
         "turns.write_text(str(turn))\n"
-        "path = pathlib.Path(sys.argv[1])\n"
+        "path = pathlib.Path(sys.argv[-1])\n"
         "def edit(text):\n"
         f"{indented}\n"
         "    return text\n"

@@ -21,6 +21,7 @@ from rainer.api.needs import Guarded, permit, permit_some
 from rainer.api.problems import changeset_conflict
 from rainer.api.reading import service_of, with_headers
 from rainer.api.signing import author_of, marks_of
+from rainer.api.wishes import DRY_RUN, TRIED, is_dry_run, is_forced
 from rainer.errors import DeniedError, InvalidError, NotFoundError, TooLargeError, VersionConflict
 from rainer.journal.group import Submission
 from rainer.model import names, times
@@ -40,10 +41,14 @@ async def post_changeset(request: Request) -> Response:
         request, service.options.body_timeout_s, service.permissions.asker(request.scope)
     )  # fmt: skip
     permit_drafts(service, request.scope, submission)
+    forced = is_forced(request.scope["headers"])
+    if forced:
+        permit_drafts(service, request.scope, submission, "force")
+    dry_run = request.scope[TRIED] or is_dry_run(request.scope)
     try:
-        kept = await service.commit(submission)
+        kept = await (service.rehearse if dry_run else service.commit)(submission, forced=forced)
     except RefusedDraft as refused:
-        with _at(refused.place):
+        with at_place(refused.place):
             raise refused.error from None
     except VersionConflict as e:
         return changeset_conflict(e)
@@ -51,6 +56,10 @@ async def post_changeset(request: Request) -> Response:
         _FORM.meta(row._replace(payload=None), d.namespace)
         for row, d in zip(kept, submission.drafts, strict=True)
     ]  # fmt: skip
+    if dry_run:
+        for meta in metas:
+            del meta["revision"]  # who knows where it will stand
+        return Response(orjson.dumps({DRY_RUN: True, "commits": metas}), media_type="application/json")
     # Of a repetition, too, the last commit's, in whatever order its drafts come.
     revision = max(row.revision for row in kept)
     body = {"revision": revision, "commits": metas}
@@ -58,11 +67,11 @@ async def post_changeset(request: Request) -> Response:
     return with_headers(Response(orjson.dumps(body), media_type="application/json"), headers)
 
 
-def permit_drafts(service: Guarded, scope: Any, submission: Submission) -> None:
+def permit_drafts(service: Guarded, scope: Any, submission: Submission, permission: str = "write") -> None:
     """DeniedError, with the place of the first one, unless who asks may write every key of a changeset."""
     for place, d in enumerate(submission.drafts):
-        with _at(place):
-            permit(service, scope, "write", d.namespace, d.key)
+        with at_place(place):
+            permit(service, scope, permission, d.namespace, d.key)
 
 
 async def read_changeset(request: Request, timeout_s: float, asker: Asker) -> Submission:
@@ -79,6 +88,11 @@ async def read_changeset(request: Request, timeout_s: float, asker: Asker) -> Su
             f"a changeset of {len(commits)} commits is over the {limits.CHANGESET_COMMITS_MAX} it may have",
             limit=limits.CHANGESET_COMMITS_MAX,
         )
+    # In the body, too, a client may say it: a server that knows of no such thing refuses, and commits nothing.
+    only_tried = body.pop(DRY_RUN, False)
+    if not isinstance(only_tried, bool):
+        raise InvalidError(f"{DRY_RUN} is {show(only_tried)}, not true or false")
+    request.scope[TRIED] = only_tried
     no_strangers(body, {"author", "comment", "commits", "mtime"}, "a changeset")
     commit_ids = request.headers.getlist("x-rainer-commit-id")
     if len(set(commit_ids)) > 1:
@@ -99,12 +113,12 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _numbered(changeset: dict[str, Any], commit: Any, index: int, asker: Asker) -> Draft:
-    with _at(index):
+    with at_place(index):
         return _draft(changeset, commit, asker)
 
 
 @contextlib.contextmanager
-def _at(index: int) -> Iterator[None]:
+def at_place(index: int) -> Iterator[None]:
     """Whatever is wrong with a commit is said with its place."""
     try:
         yield

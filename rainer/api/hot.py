@@ -27,8 +27,9 @@ from rainer.api.answers import (
 from rainer.api.needs import permit
 from rainer.api.problems import answer_error
 from rainer.api.signing import marks_of
+from rainer.api.wishes import DRY_RUN, is_dry_run, is_forced
 from rainer.errors import NotFoundError, RainerError
-from rainer.journal.group import Submission
+from rainer.journal.group import Kept, Submission
 from rainer.model import names
 from rainer.service import Service
 from rainer.service.service import RefusedDraft
@@ -99,8 +100,14 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
     body = await asking.read_body(receive, limit, what, service.options.body_timeout_s)
     asker = service.permissions.asker(scope)
     draft, commit_id = asking.draft_from(namespace, key, version, headers, body, asker)
+    submission = Submission((draft,), commit_id, marks=marks_of(asker, (draft,)))
+    forced = is_forced(headers)
+    if forced:
+        permit(service, scope, "force", namespace, key)
     try:
-        kept = await service.commit(Submission((draft,), commit_id, marks=marks_of(asker, (draft,))))
+        if scope["query_string"] and is_dry_run(scope):
+            return _rehearsed(await service.rehearse(submission, forced=forced))
+        kept = await service.commit(submission, forced=forced)
     except RefusedDraft as refused:
         raise refused.error from None
     row = kept[0]
@@ -113,6 +120,12 @@ async def _commit(service: Service, segments: list[bytes], scope: Any, receive: 
         (REVISION, revision),
         (LINEAGE, kept.lineage.encode()),
     ]
+
+
+def _rehearsed(kept: Kept) -> tuple[bytes, RawHeaders]:
+    """The answer to a commit that was not made: where it would have stood in the journal is not told."""
+    answer = orjson.dumps(ANCESTOR.meta(kept[0]) | {DRY_RUN: True})
+    return answer, [_JSON, (b"content-length", b"%d" % len(answer)), (LINEAGE, kept.lineage.encode())]
 
 
 def _namespace(raw: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rainer import limits
-from rainer.api import openapi_access, openapi_mirrors, openapi_store
+from rainer.api import openapi_access, openapi_mirrors, openapi_proposals, openapi_rules, openapi_store
 from rainer.api.openapi_parts import (
     AT,
     COMMIT_ID_TEXT,
@@ -85,7 +85,8 @@ def _post_commit() -> Json:
         header("X-Rainer-Key", "if given, the URL's key", KEY_TEXT),
         header("X-Rainer-Version", "if given, the URL's version", VERSION_NUMBER),
         header("X-Rainer-Commit-Id", "makes a repetition harmless", COMMIT_ID_TEXT),
-    ]
+        openapi_rules.FORCE, openapi_rules.DRY_RUN,
+    ]  # fmt: skip
     body = {"required": False, "content": {"application/octet-stream": {"schema": {}}}}
     responses = META | errors(400, 403, 404, 408, 409, 413, 422, 500, 503)
     return operation("Commit one version of one key", [NS, KEY, VERSION, *headers], responses, body)
@@ -107,10 +108,11 @@ def _ours() -> Json:
     changed = answer("oldest first; as server-sent events where the caller accepts them", changes)
     made = answer("all committed", json(ref("Committed"))) | errors(400, 403, 404, 408, 409, 413, 422, 500, 503)
     commit_id = header("X-Rainer-Commit-Id", "covers the whole changeset", COMMIT_ID_TEXT)
+    wished = [commit_id, openapi_rules.FORCE, openapi_rules.DRY_RUN]
     return {
         "/-/changes": {"get": operation("Follow the journal", feed, changed | errors(304, 400, 404, 410, 500, 503))},
         "/-/changesets": {
-            "post": operation("Commit all or nothing", [commit_id], made, body(ref("Changeset")))
+            "post": operation("Commit all or nothing", wished, made, body(ref("Changeset")))
         },
         "/-/namespaces": {
             "get": operation(
@@ -155,7 +157,7 @@ def _schemas() -> Json:
         key=TEXT, version=integer, author=TEXT, comment=TEXT, mtime=TIME,
         empty={"type": "boolean"}, namespace=TEXT, revision=integer, recorded=TEXT, changeset=integer,
         payload_utf8=TEXT, payload_base64=TEXT, identity=TEXT, approvedBy=TEXT, proposal=TEXT,
-        forced={"type": "boolean"},
+        forced={"type": "boolean"}, dry_run={"type": "boolean"},
     )  # fmt: skip
     one_of = [{"required": ["payload_utf8"]}, {"required": ["payload_base64"]}, {"required": ["empty"]}]
     commit = object_of(
@@ -172,13 +174,13 @@ def _schemas() -> Json:
         "Log": object_of(["commits", "more"], commits=metas, more={"type": "boolean"}),
         "Commit": commit,
         "Changeset": object_of(
-            ["commits"], author=LINE, comment=TEXT, mtime=TIME,
+            ["commits"], author=LINE, comment=TEXT, mtime=TIME, dry_run={"type": "boolean"},
             commits={
                 "type": "array", "items": ref("Commit"), "minItems": 1, "maxItems": limits.CHANGESET_COMMITS_MAX
             },
         )
         | {"additionalProperties": False},
-        "Committed": object_of(["revision", "commits"], revision=integer, commits=metas),
+        "Committed": object_of(["commits"], revision=integer, commits=metas, dry_run={"type": "boolean"}),
         "Changes": object_of(
             ["lineage", "revision", "chain", "more", "changes"], lineage=TEXT, revision=integer, chain=TEXT,
             more={"type": "boolean"}, changes=metas, readable=TEXT,
@@ -199,11 +201,12 @@ def document(only: Collection[tuple[str, str]] | None = None) -> Json:
     from rainer import __version__
 
     paths = _reads() | _ours() | openapi_mirrors.paths() | openapi_store.paths()
-    paths |= openapi_access.paths() | _operations()
+    paths |= openapi_access.paths() | openapi_proposals.paths() | openapi_rules.paths() | _operations()
     if only is not None:
         chosen = {p: {m: call for m, call in calls.items() if (m.upper(), p) in only} for p, calls in paths.items()}
         paths = {p: calls for p, calls in chosen.items() if calls}
     schemas = _schemas() | openapi_mirrors.schemas() | openapi_store.schemas() | openapi_access.schemas()
+    schemas |= openapi_proposals.schemas() | openapi_rules.schemas()
     return {
         "openapi": "3.1.0",
         "info": {

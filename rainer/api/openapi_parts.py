@@ -78,7 +78,7 @@ ERRORS: Final[dict[int, Json]] = {
     409: {"description": "what is stored moved on", "content": PROBLEM | json({"type": "object"})},
     410: {"description": "the journal does not hold this position: reload", "content": PROBLEM},
     413: {"description": "too large", "content": PROBLEM},
-    422: {"description": "the commit id stands for other content", "content": PROBLEM},
+    422: {"description": "a rule is broken, or the commit id stands for other content", "content": PROBLEM},
     429: {"description": "too many calls of this identity: see Retry-After", "content": PROBLEM},
     500: {"description": "stored data is damaged, or the server failed", "content": PROBLEM},
     507: {"description": "no room for the file", "content": PROBLEM},

@@ -15,6 +15,7 @@ STATUS: Final[dict[type[RainerError], int]] = {
     errors.TooLargeError: 413,
     errors.MalformedPayload: 400,
     errors.InvalidDocument: 422,
+    errors.RuleBroken: 422,
     errors.CommitIdReused: 422,
     errors.NotFoundError: 404,
     errors.PositionGone: 410,
@@ -80,8 +81,8 @@ def answer_error(error: RainerError, accept: bytes) -> Response:
 
 def has_ancestor_text(error: RainerError) -> bool:
     """Whether the ancestor's clients know this sentence."""
-    if isinstance(error, errors.InvalidDocument):
-        return False  # the ancestor knows no such documents, and the place must be told
+    if isinstance(error, errors.InvalidDocument | errors.RuleBroken):
+        return False  # the ancestor knows no such refusals, and the place must be told
     return isinstance(error, AncestorRefusal | errors.MalformedPayload) or (
         type(error) is errors.NotFoundError and error.message == "Key not found"
     )

@@ -62,13 +62,26 @@ def read_standard_input(run: Invocation) -> bytes:
 
 def report_commit(run: Invocation, commit: Commit, *, as_json: bool) -> None:
     """Say what was committed, and wait for mirrors if that was asked for."""
+    if run.dry_run:
+        _report_tried(run, commit, as_json=as_json)
+        return
     if as_json:
         records.print_record(run.out, records.commit_record(commit))
     else:
         what = "removed" if commit.is_empty else "committed"
+        what = f"{what} by force" if run.force else what
         where = "" if commit.revision is None else f", revision {commit.revision}"
         run.talk.line((what, "good"), f" {commit.key} version {commit.version}{where}")
     if run.share is not None:
         from rainer.cli.waiting import wait_for_mirrors
 
         wait_for_mirrors(run, commit)
+
+
+def _report_tried(run: Invocation, commit: Commit, *, as_json: bool) -> None:
+    """Say what would have been committed."""
+    if as_json:
+        records.print_record(run.out, records.commit_record(commit) | {"dry_run": True})
+    else:
+        what = "would be removed" if commit.is_empty else "would be committed"
+        run.talk.line((what, "good"), f": {commit.key} version {commit.version}; nothing was done")

@@ -28,16 +28,29 @@ class EditorFailed(InvalidError):
     code = "editor-failed"
 
 
-def edit_file(editor: str, path: Path) -> None:
+# How editors take the line to begin at; others open the file where they will.
+_PLUS: Final = frozenset(
+    (
+        "vi", "vim", "nvim", "gvim", "view", "vim.basic", "vim.tiny", "nvi", "elvis", "nano", "rnano", "pico", "emacs",
+        "emacsclient", "joe", "jmacs", "jed", "mg", "zile", "ne", "micro", "kak", "mcedit", "gedit", "pluma", "xed",
+    )
+)  # fmt: skip
+_COLON: Final = frozenset(("hx", "helix", "subl", "zed", "zeditor", "lapce"))
+_GOTO: Final = frozenset(("code", "code-insiders", "codium", "cursor"))
+
+
+def edit_file(editor: str, path: Path, *, line: int | None = None) -> None:
     """Run the editor on the file and wait for its end; EditorFailed if it does not end well.
 
+    It begins at `line`, counted from 1, if it is one that is known to have a way to say so.
     `editor` may have arguments, such as `code --wait`; what needs a shell gets one.
     """
     # An editor draws on stdout: where that is a file or a pipe, it gets the terminal that stderr is.
     stdout = None if is_terminal(sys.stdout) or not is_terminal(sys.stderr) else sys.stderr
     try:
         with _interrupts_left_to_the_editor():
-            code = subprocess.run(_command(editor, path), stdout=stdout, check=False).returncode
+            command = _command(editor, _places(editor, path, line))
+            code = subprocess.run(command, stdout=stdout, check=False).returncode
     except FileNotFoundError:
         code = _NOT_FOUND
     except OSError as e:
@@ -52,14 +65,29 @@ def edit_file(editor: str, path: Path) -> None:
         raise EditorFailed(f"editor {editor!r} {how}")
 
 
-def _command(editor: str, path: Path) -> list[str]:
+def _command(editor: str, places: list[str]) -> list[str]:
     """The program and its arguments; through the shell only if need be, for some shells die of the editor's ^C."""
     if os.name != "posix":
-        return [*shlex.split(editor, posix=False), str(path)]
+        return [*shlex.split(editor, posix=False), *places]
     with suppress(ValueError):
         if not _SHELL.search(editor):
-            return [*shlex.split(editor), str(path)]
-    return ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
+            return [*shlex.split(editor), *places]
+    return ["/bin/sh", "-c", f'{editor} "$@"', editor, *places]
+
+
+def _places(editor: str, path: Path, line: int | None) -> list[str]:
+    """The file, and where to begin in it, as this editor takes it."""
+    try:
+        name = Path(shlex.split(editor)[0]).name
+    except (ValueError, IndexError):
+        name = ""
+    if line is None:
+        return [str(path)]
+    if name in _PLUS:
+        return [f"+{line}", str(path)]
+    if name in _COLON:
+        return [f"{path}:{line}"]
+    return ["--goto", f"{path}:{line}"] if name in _GOTO else [str(path)]
 
 
 def _signal(code: int) -> signal.Signals | None:

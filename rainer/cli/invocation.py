@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rainer import settings
 from rainer.cli.terminal import Output, standard_error, standard_output
@@ -40,13 +40,15 @@ class Invocation:
     """What the commands share; each part is made when a command first needs it.
 
     `flags` holds the values of flags by setting name, those of the command over those of `rainer` itself; `share` is
-    how many mirrors a commit waits for, and for how long.
+    how many mirrors a commit waits for, and for how long; `force` and `dry_run` how its commits are meant.
     """
 
     def __init__(self, make_client: Callable[[Settings], Client] = _make_client) -> None:
         self.flags: dict[str, object] = {}
         self.share: Share | None = None
         self.share_timeout_s: float | None = None
+        self.force = False
+        self.dry_run = False
         self._make_client = make_client
 
     @cached_property
@@ -66,6 +68,11 @@ class Invocation:
         if self.settings.author:
             return check_author(self.settings.author)
         return self.client.own_name() or default_author()[0]
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        """How commits are meant, as the client takes it; nothing where they are meant as they stand."""
+        return {name: True for name in ("force", "dry_run") if getattr(self, name)}
 
     @cached_property
     def out(self) -> Output:

@@ -62,7 +62,7 @@ def check_payload_size(payload: bytes | None) -> None:
         )
 
 
-def body_of(drafts: Sequence[Draft]) -> bytes:
+def body_of(drafts: Sequence[Draft], *, dry_run: bool = False) -> bytes:
     """The body of POST /-/changesets; author and comment are written once where the commits share them."""
     author, comment = drafts[0].author, drafts[0].comment
     commits = []
@@ -77,7 +77,9 @@ def body_of(drafts: Sequence[Draft]) -> bytes:
         if made.mtime_ms is not None:
             commit["mtime"] = times.format_iso(made.mtime_ms)
         commits.append(commit)
-    changeset = {"author": author, "comment": comment, "commits": commits}
+    changeset: dict[str, Any] = {"author": author, "comment": comment, "commits": commits}
+    if dry_run:
+        changeset["dry_run"] = True
     body = json.dumps(changeset, ensure_ascii=False, separators=(",", ":")).encode()
     if len(body) > limits.CHANGESET_BODY_BYTES_MAX:
         raise TooLargeError(

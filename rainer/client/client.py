@@ -15,11 +15,12 @@ from rainer.client.address import Address, with_query
 from rainer.client.answers import Changes, changes_of
 from rainer.client.asking import Caller, Times
 from rainer.client.changesets import drafts_of, no_author
+from rainer.client.proposals import ProposalCalls
 from rainer.client.reading import Reader
 from rainer.client.retries import Retries
 from rainer.client.server import ServerCalls
 from rainer.client.transport import Transport
-from rainer.client.writing import Writer
+from rainer.client.writing import Wish, Writer
 from rainer.errors import InvalidError, PositionGone
 from rainer.model import names
 from rainer.model.commit import Commit, Draft, draft
@@ -28,7 +29,7 @@ _RELOADS = 3
 """How often heads() begins again when the journal is replaced while it reads."""
 
 
-class Client(ServerCalls):
+class Client(ServerCalls, ProposalCalls):
     """One namespace of a Rainer server, or of its ancestor's, over HTTP.
 
     `url` ends in the namespace: `http://localhost:8080/diary`. A call ends within `timeout_s` seconds, repetitions and
@@ -203,6 +204,8 @@ class Client(ServerCalls):
         comment: str = "",
         mtime: datetime | None = None,
         commit_id: str | None = None,
+        dry_run: bool = False,
+        force: bool = False,
     ) -> Commit:
         """Commit `payload` (None: remove the key) as `version`, which must be the head's plus one, 1 for a new key.
 
@@ -210,10 +213,14 @@ class Client(ServerCalls):
         it once. Where a server of the ancestor's says "conflict" after a lost answer, the stored commit decides: equal
         payload, author and comment are taken for ours. Raises VersionConflict, InvalidError (MalformedPayload,
         TooLargeError, CommitIdReused), DeniedError, UnavailableError (nothing was done), or OutcomeUnknown (sent, and
-        nobody said what became of it; its message names the commit id and the next step).
+        nobody said what became of it; its message names the commit id and the next step). A payload that breaks a rule
+        of validation is a RuleBroken, which tells the rule, and where by JSON pointer, line and column.
+
+        With `dry_run` nothing is committed: what would be is returned, without a revision, or the refusal raised. With
+        `force` no rule of validation counts; that needs the permission and a comment, and the commit is marked.
         """
         made = self.draft(key, payload, version=version, author=author, comment=comment, mtime=mtime)
-        return self._writer.commit(made, _checked_id(commit_id))
+        return self._writer.commit(made, _checked_id(commit_id), Wish(dry_run, force))
 
     def commit_many(
         self,
@@ -222,6 +229,8 @@ class Client(ServerCalls):
         author: str | None = None,
         comment: str = "",
         commit_id: str | None = None,
+        dry_run: bool = False,
+        force: bool = False,
     ) -> list[Commit]:
         """Make several commits all together or not at all, as one changeset; the commits come in the drafts' order.
 
@@ -229,10 +238,11 @@ class Client(ServerCalls):
         mapping of its arguments, {"key": "a", "payload": b"1", "version": 1}. `author` and `comment` are for those that
         have none; the namespace of a mapping is this client's. At most 20,000 drafts; several versions of a key stand
         in their order. Raises what commit() does; a VersionConflict lists every conflict, and nothing was written.
+        `dry_run` and `force` are those of commit().
         """
         author = self._author(author)
         made = drafts_of(drafts, namespace=self.namespace_name, author=author, comment=comment)
-        return self._writer.changeset(made, _checked_id(commit_id))
+        return self._writer.changeset(made, _checked_id(commit_id), Wish(dry_run, force))
 
     def _author(self, said: str | None) -> str | None:
         if said is not None:

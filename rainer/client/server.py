@@ -102,6 +102,11 @@ class ServerCalls(ABC):
         """What the server says of itself: version, lineage, revision, chain, database, schema, uptime_s and so on."""
         return json_object(self._reader.ask("/-/status", "the server's status"))
 
+    def rules(self, *, check: bool = False) -> dict[str, Any]:
+        """The rules of validation in force, as JSON members; with `check` also `broken`, the heads that break one."""
+        path = with_query("/-/rules", {"check": "yes" if check else None})
+        return json_object(self._reader.ask(path, "the rules"))
+
     def mirrors(self, namespace: str | None = None) -> list[dict[str, Any]]:
         """Every mirror that the server knows of, or those of a namespace, as JSON members.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from rainer.client.address import Address
 from rainer.client.answers import commit_of_meta, json_object, revision_of
@@ -20,6 +21,13 @@ from rainer.model.commit import Commit, Draft
 from rainer.model.headers import encode_text
 
 
+class Wish(NamedTuple):
+    """How drafts are meant: only to be tried, or past the rules of validation."""
+
+    dry_run: bool = False
+    force: bool = False
+
+
 class Writer:
     """Sends drafts under commit ids. Thread-safe."""
 
@@ -27,30 +35,41 @@ class Writer:
         self.caller = caller
         self.address = address
 
-    def commit(self, made: Draft, commit_id: str) -> Commit:
-        """Send one draft: as the ancestor's POST where its texts fit a header, else as a changeset of one."""
+    def commit(self, made: Draft, commit_id: str, wish: Wish = Wish()) -> Commit:  # noqa: B008 - immutable
+        """Send one draft: as the ancestor's POST where its texts fit a header, else as a changeset of one.
+
+        One that is only tried is a changeset that says so, which servers refuse that know of no such thing; the POST
+        they would take for a commit.
+        """
         check_payload_size(made.payload)
         author, author_is_whole = encode_text(made.author)
         comment, comment_is_whole = encode_text(made.comment)
-        if author_is_whole and comment_is_whole:
-            return self._post(made, commit_id, author, comment)
+        if author_is_whole and comment_is_whole and not wish.dry_run:
+            return self._post(made, commit_id, author, comment, wish)
         try:
-            return self.changeset([made], commit_id)[0]
+            return self.changeset([made], commit_id, wish)[0]
         except RainerError as e:
             if e.details.get("http_status") not in (404, 405):
                 raise
+            if wish.dry_run:
+                raise InvalidError(f"{self.address.base}: this server cannot try a commit") from e
             raise InvalidError(
                 f"{self.address.base}: this server takes author and comment only as one short line",
                 hint="shorten the comment to one line of at most 4,096 bytes",
             ) from e
 
-    def changeset(self, drafts: Sequence[Draft], commit_id: str) -> list[Commit]:
+    def changeset(
+        self, drafts: Sequence[Draft], commit_id: str, wish: Wish = Wish()  # noqa: B008 - immutable
+    ) -> list[Commit]:
         """Send drafts that are made all together or not at all; the commits in the order of the drafts."""
         headers: dict[str, str | bytes] = {"Content-Type": "application/json", "X-Rainer-Commit-Id": commit_id}
-        request = Request("POST", "/-/changesets", headers, body_of(drafts))
+        if wish.force:
+            headers["X-Rainer-Force"] = "yes"
+        path = "/-/changesets?dry_run=yes" if wish.dry_run else "/-/changesets"
+        request = Request("POST", path, headers, body_of(drafts, dry_run=wish.dry_run))
         return self._send(request, drafts, commit_id, lambda answer: commits_granted(answer, drafts))
 
-    def _post(self, made: Draft, commit_id: str, author: bytes, comment: bytes) -> Commit:
+    def _post(self, made: Draft, commit_id: str, author: bytes, comment: bytes, wish: Wish) -> Commit:
         headers: dict[str, str | bytes] = {
             "Content-Type": "application/octet-stream",
             "X-Rainer-Author": author,
@@ -59,6 +78,8 @@ class Writer:
             # A payload that does not parse is then refused with line and column, not in the ancestor's bare sentence.
             "Accept": "application/problem+json, */*",
         }
+        if wish.force:
+            headers["X-Rainer-Force"] = "yes"
         if made.payload is None:
             headers["X-Rainer-Empty"] = "Yes"
         if made.mtime_ms is not None:

@@ -14,9 +14,10 @@ into the table since are imported as well, after what is there. A key whose comm
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from rainer import limits
 from rainer.errors import CorruptError, InvalidError, RainerError, UnavailableError, VersionConflict
@@ -24,7 +25,7 @@ from rainer.journal.ancestor_table import AncestorTable, Entry, Stored
 from rainer.journal.import_target import ImportTarget, Written
 from rainer.journal.journal import Journal
 from rainer.model import names, times
-from rainer.model.commit import ImportedDraft
+from rainer.model.commit import Draft, ImportedDraft
 from rainer.model.serialization import from_bytes, from_parts, header_span
 
 # No more than one group of the committer: so it is kept or lost as a whole, and an interruption leaves no holes.
@@ -32,6 +33,20 @@ _BATCH: Final = 1_000
 _BATCH_BYTES: Final = limits.GROUP_BYTES_MAX
 
 Progress = Callable[[int, int], None]
+
+
+class Guard(Protocol):
+    """What imported commits are held to, beside being possible. One is made for each import."""
+
+    @property
+    def tag(self) -> str:
+        """The state of the rules that `check` goes by; rules that moved meanwhile end the import."""
+
+    def check(self, draft: Draft, *, is_new: bool) -> None:
+        """Hear of a commit in the order of its key; if it is new to the journal, refuse it by an InvalidError."""
+
+    def close(self) -> None:
+        """Let go of whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +69,29 @@ def import_table(
     *,
     namespace: str = names.DEFAULT_NAMESPACE,
     progress: Progress | None = None,
+    guard: Callable[[Journal], Guard] | None = None,
+    marks: str | None = None,
 ) -> ImportReport:
     """Import an original Rainer's table into a namespace of the journal at `journal_url`.
 
     `progress(done, total)` is called now and then. Memory holds name, version and time of each row, and the bytes of a
     few. Raises RainerErrors when a database, the table, a column or the namespace is missing, the namespace is closed
     or a database stops answering; begun again it goes on where it stopped.
+
+    `guard` makes what the rows are held to, from the journal; with `marks`, which each commit gets, nothing is refused.
     """
     with (
         AncestorTable(source_url, table) as source,
         Journal(journal_url) as journal,
         ImportTarget(journal, namespace) as target,
+        contextlib.ExitStack() as stack,
     ):
         refusals = Refusals()
         run = _Import(source, target, refusals)
+        if guard is not None and marks is None:
+            run.guard = stack.enter_context(contextlib.closing(guard(journal)))
+            target.rules = run.guard.tag
+        target.marks = marks
         run.through(ordered(source, refusals), progress)
     return ImportReport(run.imported, run.skipped, refusals.sentences(), refusals.commits)
 
@@ -183,6 +207,7 @@ class _Import:
 
     def __init__(self, source: AncestorTable, target: ImportTarget, refusals: Refusals) -> None:
         self.imported = self.skipped = 0
+        self.guard: Guard | None = None
         self._source, self._target, self._refusals = source, target, refusals
         self._in_flight: list[tuple[Entry, ImportedDraft]] = []
 
@@ -213,10 +238,24 @@ class _Import:
             if entry in self._refusals:
                 self._refusals.add(entry, "")
             elif draft.version > written.head(draft):
-                self._in_flight.append((entry, draft))
+                self._take(entry, draft)
             else:
+                self._heard(draft, is_new=False)
                 self._compare(entry, draft, written)
         self._target.begin([draft for _, draft in self._in_flight])
+
+    def _take(self, entry: Entry, draft: ImportedDraft) -> None:
+        """Make a commit ready to be sent, unless it breaks a rule."""
+        try:
+            self._heard(draft, is_new=True)
+        except InvalidError as e:
+            self._refusals.add(entry, str(e))
+        else:
+            self._in_flight.append((entry, draft))
+
+    def _heard(self, draft: ImportedDraft, *, is_new: bool) -> None:
+        if self.guard is not None:
+            self.guard.check(draft, is_new=is_new)
 
     def _compare(self, entry: Entry, draft: ImportedDraft, written: Written) -> None:
         if written.is_same(draft):

@@ -53,6 +53,10 @@ class ImportTarget:
         self.namespace = namespace
         self._space_id = open_namespace(journal.namespaces(), namespace).id
         self._journal = journal
+        self.rules: str | None = None
+        """The tag that what is sent was checked under."""
+        self.marks: str | None = None
+        """What is said of whatever is sent."""
         self._loop = LoopThread(journal.live)
         self._sent: Future[list[BaseException | None]] | None = None
 
@@ -88,7 +92,9 @@ class ImportTarget:
 
     def begin(self, drafts: Sequence[Draft]) -> None:
         """Send commits, each by itself, in this order; they become one group if they fit one."""
-        submissions = [Submission((draft,), None, follows=True) for draft in drafts]
+        submissions = [
+            Submission((draft,), None, follows=True, rules=self.rules, marks=self.marks) for draft in drafts
+        ]  # fmt: skip
         self._sent = self._loop.call(lambda live: _submit(live, submissions)) if submissions else None
 
     def outcomes(self) -> list[BaseException | None]:

@@ -78,7 +78,7 @@ def test_rules_that_never_rest(journal: Journal, monkeypatch: pytest.MonkeyPatch
             await check(drafts)
             return "old"
 
-        monkeypatch.setattr(Service, "check", lambda _self, drafts: check_under_old_rules(drafts))
+        monkeypatch.setattr(Service, "check", lambda _self, drafts, **_how: check_under_old_rules(drafts))
         with pytest.raises(RulesMoved) as caught:
             await service.commit(submission("k"))
         assert (caught.value.code, caught.value.retryable, checked) == ("unavailable", True, 3)

@@ -16,7 +16,7 @@ LADDER = (
     ("settings",),
     ("database",),
     ("journal", "zk", "store", "client"),
-    ("publish", "mirror", "cache", "server_store", "access", "proposals"),
+    ("publish", "mirror", "cache", "server_store", "access", "proposals", "validation"),
     ("assets",),
     ("service",),
     ("api",),

@@ -13,6 +13,7 @@ from rainer.cli.invocation import Invocation
 from rainer.cli.options import VERSION, author_flag, json_option, key_argument, message_option, url_flag
 from rainer.cli.pasting import to_paste
 from rainer.cli.waiting import wait_flags
+from rainer.cli.wishing import wish_flags
 
 
 @click.command("commit", short_help="A new version from a file or a pipe.")
@@ -22,6 +23,7 @@ from rainer.cli.waiting import wait_flags
 @click.option("--version", type=VERSION, metavar="V", help="The version to write; it must be the next one.")
 @click.option("--if-changed", is_flag=True, help="Do nothing (exit code 1) where the newest version holds the same.")
 @json_option
+@wish_flags
 @wait_flags
 @author_flag
 @url_flag
@@ -58,7 +60,7 @@ def command(
         raise NothingDone(f"nothing to do: version {head.version} of {key!r} holds the same")
     if not payload:
         run.talk.line(("warning: ", "warning"), "the payload has no bytes; `rainer uncommit` removes a key")
-    commit = run.client.commit(key, payload, version=version, author=author, comment=message)
+    commit = run.client.commit(key, payload, version=version, author=author, comment=message, **run.wish)
     committing.report_commit(run, commit, as_json=as_json)
 
 

@@ -8,11 +8,13 @@ from rainer.cli import committing, prepared
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, json_option, key_argument, url_flag
 from rainer.cli.waiting import wait_flags
+from rainer.cli.wishing import wish_flags
 
 
 @click.command("commit-prepared", short_help="Commit what `prepare` printed.")
 @key_argument
 @json_option
+@wish_flags
 @wait_flags
 @author_flag
 @url_flag
@@ -32,5 +34,6 @@ def command(run: Invocation, key: str, as_json: bool) -> None:
         author=wanted.author or run.author,
         comment=wanted.comment,
         mtime=wanted.mtime,
+        **run.wish,
     )
     committing.report_commit(run, commit, as_json=as_json)

@@ -8,6 +8,7 @@ from rainer.cli import committing
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, json_option, key_argument, url_flag, version_argument
 from rainer.cli.waiting import wait_flags
+from rainer.cli.wishing import wish_flags
 
 
 @click.command("commit-value", short_help="Commit what is piped in.")
@@ -15,6 +16,7 @@ from rainer.cli.waiting import wait_flags
 @version_argument
 @click.option("-m", "--message", required=True, metavar="TEXT", help="Why: the commit's comment.")
 @json_option
+@wish_flags
 @wait_flags
 @author_flag
 @url_flag
@@ -26,5 +28,5 @@ def command(run: Invocation, key: str, version: int | None, message: str, as_jso
     """
     author = run.author
     payload = committing.read_standard_input(run)
-    commit = run.client.commit(key, payload, version=version or 1, author=author, comment=message)
+    commit = run.client.commit(key, payload, version=version or 1, author=author, comment=message, **run.wish)
     committing.report_commit(run, commit, as_json=as_json)

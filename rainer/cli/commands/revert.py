@@ -20,6 +20,7 @@ from rainer.cli.options import (
 )
 from rainer.cli.pasting import to_paste
 from rainer.cli.waiting import wait_flags
+from rainer.cli.wishing import need_reason, wish_flags
 
 
 @click.command("revert", short_help="Make an older payload the newest.")
@@ -28,6 +29,7 @@ from rainer.cli.waiting import wait_flags
 @yes_option
 @message_option
 @json_option
+@wish_flags
 @wait_flags
 @author_flag
 @url_flag
@@ -37,6 +39,7 @@ def command(run: Invocation, key: str, to: int | None, yes: bool, message: str |
 
     Shows the difference and asks. Nothing is taken out of the history; reverting a revert brings back what was.
     """
+    need_reason(run, message)
     author = run.author
     head = run.client.get(key)
     if to is None and head.version == 1:
@@ -47,9 +50,11 @@ def command(run: Invocation, key: str, to: int | None, yes: bool, message: str |
     committing.say_version(run, key, head)
     labels = f"{key} {head.version}", f"{key} {head.version + 1} (as version {wanted.version})"
     print_difference(run.talk, head.payload, wanted.payload, *labels)
-    if not yes:
+    if not (yes or run.dry_run):
         what = "Remove it again" if wanted.is_empty else "Commit this"
         confirm(f"{what} as version {head.version + 1} of {key} at {run.client.url}?")
     comment = f"Revert to version {wanted.version}" if message is None else message
-    commit = run.client.commit(key, wanted.payload, version=head.version + 1, author=author, comment=comment)
+    commit = run.client.commit(
+        key, wanted.payload, version=head.version + 1, author=author, comment=comment, **run.wish
+    )  # fmt: skip
     committing.report_commit(run, commit, as_json=as_json)

@@ -18,6 +18,7 @@ from rainer.cli.options import (
     yes_option,
 )
 from rainer.cli.waiting import wait_flags
+from rainer.cli.wishing import need_reason, wish_flags
 from rainer.errors import KeyConflict, VersionConflict
 
 
@@ -27,6 +28,7 @@ from rainer.errors import KeyConflict, VersionConflict
 @yes_option
 @message_option
 @json_option
+@wish_flags
 @wait_flags
 @author_flag
 @url_flag
@@ -36,6 +38,7 @@ def command(run: Invocation, key: str, version: int | None, yes: bool, message: 
 
     With VERSION, only if that is still the newest.
     """
+    need_reason(run, message)
     author = run.author
     head = run.client.get(key)
     if version is not None and version != head.version:
@@ -43,7 +46,7 @@ def command(run: Invocation, key: str, version: int | None, yes: bool, message: 
     if head.is_empty:
         raise NothingDone(f"nothing to do: version {head.version} by {head.author} removed {key!r}")
     committing.say_version(run, key, head)
-    if not yes:
+    if not (yes or run.dry_run):
         confirm(f"Remove {key} ({records.size_text(head.payload)}) from {run.client.url}?")
-    commit = run.client.commit(key, None, version=head.version + 1, author=author, comment=message or "")
+    commit = run.client.commit(key, None, version=head.version + 1, author=author, comment=message or "", **run.wish)
     committing.report_commit(run, commit, as_json=as_json)
