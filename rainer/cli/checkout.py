@@ -94,6 +94,22 @@ class Folder:
             else:
                 outcome.refused[commit.key] = reason
 
+    def changes(self, *, whole: bool) -> Iterator[tuple[str, str | None, bytes | None]]:
+        """What was changed since the checkout: name, the digest it had, and what it holds now.
+
+        With `whole` the files that are new, too (their digest is None), and those that are gone (they hold None). Files
+        that begin with a dot and links are never new.
+        """
+        for name, digest in sorted(self._ours.items()):
+            content = self._content(name)
+            if (content is not None or whole) and (content is None or _hash(content) != digest):
+                yield name, digest, content
+        if whole:
+            for path in sorted(self.path.iterdir()):
+                is_plain = path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+                if is_plain and path.name not in self._ours:
+                    yield check_key(path.name), None, path.read_bytes()
+
     def _refuse_foreign(self, wanted: dict[str, bytes]) -> None:
         if self._force:
             return
