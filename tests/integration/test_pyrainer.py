@@ -20,6 +20,7 @@ from tests.integration.clients import client_of_a_new_namespace
 from tests.integration.mirroring import follow, wait_for_head
 from tests.integration.pyrainer_process import Done, Pyrainer
 from tests.plugins.servers import required_services
+from tests.services import secrets
 from tests.services.rainer import RainerServer
 
 pytestmark = pytest.mark.xdist_group("pyrainer")
@@ -287,6 +288,31 @@ def test_it_is_the_original(pyrainer: Pyrainer) -> None:
     version, files = done.out.split()
     assert version == "0.26"
     assert int(files) >= 6
+
+
+def test_it_works_unchanged_with_a_token_in_its_base_url(pyrainer_folder: Path, tmp_path: Path) -> None:
+    secret = secrets.new_secret()
+    policy = b"grants: [{who: [gian], may: [read, write], on: ['diary/*']}]"
+    server = RainerServer(arguments=("--identity", "--token-path"), environment={"RAINER_BOOTSTRAP_TOKEN": secret})
+    with server, Client(f"{server.url}/diary", token=secret) as root:
+        root.create_namespace("rainer", format="yaml")
+        root.in_namespace("rainer").commit("policy", policy, version=1)
+        token = root.create_token("gian")["token"]
+        pyrainer = Pyrainer(pyrainer_folder, f"{server.url}/-/t/{token}/diary", tmp_path)
+        made = {"key": "hey", "version": 1, "author": "gian", "comment": "as ever"}
+        assert pyrainer.answer(f"client.post_commit({made!r}, 'x')")["author"] == "gian"
+        assert pyrainer.answer("list(client.get_value('hey'))") == [ord("x")]
+        assert list(pyrainer.answer("client.list()")) == ["hey"]
+        assert pyrainer.command("edit", "hey", stdin="yes\n", editor="path.write_text(text + 'y')\n").code == 0
+        assert (root.get("hey").payload, root.get("hey").author) == (b"xy", "gian")
+        assert "Author: gian" in pyrainer.command("log", "hey").out
+        other = pyrainer.python(f"client.post_commit({made | {'version': 3, 'author': 'ada'}!r}, 'x')")
+        assert "HTTP Error 403" in other.err
+        stranger = Pyrainer(pyrainer_folder, f"{server.url}/-/t/{token}x/diary", tmp_path)
+        assert "HTTP Error 401" in stranger.command("list").out
+        assert "HTTP Error 403" in Pyrainer(pyrainer_folder, f"{server.url}/diary", tmp_path).command("list").out
+        server.stop()
+        assert secrets.tokens_in(server.output) == []
 
 
 def test_the_library_reads_a_mirror_server(pyrainer_folder: Path, served: RainerServer, tmp_path: Path) -> None:
