@@ -63,7 +63,7 @@ class Verifier:
         self.keys = Keys(options.issuer, options.jwks_url)
 
     def check(self, text: str) -> Proof:
-        """The identity that a JWT proves; Refused, or NoKey where the keys must be fetched first. A tenth of a ms."""
+        """The identity that a JWT proves; Refused, or NoKey where the keys must be fetched first. Less than a ms."""
         import jwt
 
         try:
