@@ -16,7 +16,7 @@ from rainer.cli.asset_places import opened_store
 from rainer.cli.durations import read_span_s, span_words
 from rainer.cli.exit_codes import NothingDone
 from rainer.cli.failures import WrongUsage
-from rainer.cli.invocation import Invocation
+from rainer.cli.invocation import Invocation, own_sessions
 from rainer.cli.options import ReadType, json_option, settings_flags, yes_option
 from rainer.cli.terminal import is_terminal
 
@@ -96,8 +96,14 @@ class _Collection:
         if not also.startswith(("http://", "https://")):
             return Path(also)
         from rainer.client import Client
+        from rainer.client.address import Address
 
-        return stack.enter_context(Client(also, timeout_s=self._run.settings.timeout_s))
+        values = self._run.settings
+        is_own = Address.parse(also).root == Address.parse(values.url).root  # another server does not get our token
+        token = values.token if is_own else None
+        return stack.enter_context(
+            Client(also, token=token, timeout_s=values.timeout_s, session=own_sessions(values))
+        )  # fmt: skip
 
     def _hear(self, one: Unreferenced) -> None:
         if self._as_json:
