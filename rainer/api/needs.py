@@ -76,6 +76,7 @@ WRITE_KEY: Final = Needs("write", "key")
 READ_FILE: Final = Needs("read", "file")
 WRITE_FILE: Final = Needs("write", "file")
 READ_FILES: Final = Needs("read", "files")
+APPROVE_SOME: Final = Needs("approve", "anything")
 ADMIN: Final = Needs("admin", "everything")
 BY_BODY: Final = Needs("", "body")
 

@@ -12,7 +12,7 @@ from rainer import limits
 from rainer.api import asking
 from rainer.api.answers import LINEAGE, REVISION, RawHeaders
 from rainer.api.changesets import at_place, json_object, no_strangers, permit_drafts, read_changeset, show
-from rainer.api.needs import PERMITTED, asker_of
+from rainer.api.needs import asker_of
 from rainer.api.reading import service_of, with_headers
 from rainer.api.wishes import TRIED, is_dry_run, is_forced
 from rainer.errors import InvalidError, NotFoundError
@@ -31,10 +31,10 @@ _PAGE: Final = 100
 async def create_proposal(request: Request) -> Response:
     """`POST /-/proposals`: 201 with the proposal; the body is a changeset's."""
     service = service_of(request)
-    service.proposals.refuse_open()
+    asker = asker_of(request)
+    service.proposals.check_known(asker.identity, "propose")
     if "x-rainer-commit-id" in request.headers:
         raise InvalidError("a proposal's id is its commit id", hint="leave X-Rainer-Commit-Id away")
-    asker = asker_of(request)
     wanted = await read_changeset(request, service.options.body_timeout_s, asker)
     if request.scope[TRIED] or is_dry_run(request.scope) or is_forced(request.scope["headers"]):
         raise InvalidError(
@@ -75,15 +75,15 @@ async def read_proposal(request: Request) -> Response:
 async def approve_proposal(request: Request) -> Response:
     """`POST /-/proposals/{id}/approve`: the proposal, committed or waiting for others' approval."""
     service = service_of(request)
-    comment = await _comment(request, service)
     asker = asker_of(request)
+    service.proposals.check_known(asker.identity, "approve")
     _refuse_others_name(request, asker.identity.name)
+    comment = await _comment(request, service)
     try:
         found = await service.proposals.approve(_id(request), asker, comment)
     except RefusedDraft as refused:
         with at_place(refused.place):
             raise refused.error from None
-    request.scope[PERMITTED] = True  # by `approve`, for every key of the proposal
     headers: RawHeaders = []
     if found.revision is not None:
         headers = [(REVISION, b"%d" % found.revision), (LINEAGE, (await service.live.heads.state()).lineage.encode())]
@@ -93,11 +93,11 @@ async def approve_proposal(request: Request) -> Response:
 async def reject_proposal(request: Request) -> Response:
     """`POST /-/proposals/{id}/reject`: the proposal, rejected; the body says why."""
     service = service_of(request)
-    comment = await _comment(request, service)
     asker = asker_of(request)
+    service.proposals.check_known(asker.identity, "reject")
     _refuse_others_name(request, asker.identity.name)
+    comment = await _comment(request, service)
     found = await service.proposals.reject(_id(request), asker, comment)
-    request.scope[PERMITTED] = True  # by `reject`, for every key of the proposal
     return _json(_members(service, found))
 
 

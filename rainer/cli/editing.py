@@ -7,7 +7,8 @@ journal holds already. Whatever else happens ends with the file's path.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from rainer.cli import committing
 from rainer.cli.asking import ask, choose
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from rainer.cli.invocation import Invocation
     from rainer.model.commit import Commit
 
+T = TypeVar("T")
 _EDITINGS_MAX: Final = 10
 """With --yes nobody would notice that editor and server never agree."""
 
 _LINE: Final = re.compile(r" at line (\d+), column \d+$")
 
 _CHOICES: Final = {
-    "y": "yes, commit it",
+    "y": "yes, do it",
     "n": "no; the file with your work stays",
     "e": "edit, again",
     "c": "comment, in the editor",
@@ -39,38 +41,53 @@ _CHOICES: Final = {
 }
 
 
-class Edit:
-    """One edit of one key, begun at the commit `base` (None: a new key); with `yes` it asks nothing."""
+class Edit(Generic[T]):
+    """One edit of one key, begun at the commit `base` (None: a new key); with `yes` it asks nothing.
 
-    def __init__(self, run: Invocation, key: str, base: Commit | None, work: WorkFile, *, yes: bool) -> None:
+    `send` does what `command` (commit, or propose) does with the text, its version, author and comment.
+    """
+
+    def __init__(
+        self,
+        run: Invocation,
+        key: str,
+        base: Commit | None,
+        work: WorkFile,
+        *,
+        yes: bool,
+        send: Callable[[bytes, int, str, str], T],
+        command: str = "commit",
+    ) -> None:
         self._run = run
         self._key = key
         self._base = base
         self._work = work
         self._yes = yes
+        self._send, self._command = send, command
         self._author = run.author
         self._comment: str | None = None
         self._labels: dict[str, str] = {}
         self._editings = 0
+        self._line: int | None = None
 
     @property
     def version(self) -> int:
         """The version that this edit is going to write."""
         return committing.next_version(self._base)
 
-    def perform(self, message: str | None) -> Commit:
-        """Edit until the text is committed; every way out but that is an exception, which tells where the work is."""
+    def perform(self, message: str | None) -> T:
+        """Edit until the text is sent; every way out but that is an exception, which tells where the work is."""
         self._comment = "" if message is None and self._yes else message
         try:
-            commit = self._edit_and_commit()
+            sent = self._edit_and_send()
         except BaseException as e:
             for note in self._where():
                 e.add_note(note)
             raise
         self._work.discard()
-        return commit
+        return sent
 
-    def _edit_and_commit(self) -> Commit:
+    def _edit_and_send(self) -> T:
         self._work.write(self._old or b"")
         text = self._edited(self._old or b"")
         while True:
@@ -80,9 +97,7 @@ class Edit:
                 text = self._edited(text)
                 continue
             try:
-                return self._run.client.commit(
-                    self._key, text, version=self.version, author=self._author, comment=self._comment or ""
-                )
+                return self._send(text, self.version, self._author, self._comment or "")
             except VersionConflict as e:
                 text = self._merged(text, e)
             except MalformedPayload as e:
@@ -99,7 +114,8 @@ class Edit:
         """
         while True:
             self._editings += 1
-            edit_file(self._run.settings.editor, self._work.path)
+            edit_file(self._run.settings.editor, self._work.path, line=self._line)
+            self._line = None
             text = keep_last_newline(before, self._work.read())
             number = mark_line(text, **self._labels) if self._labels else None
             if number is None:
@@ -119,7 +135,8 @@ class Edit:
             self._comment = ask("Comment: ")
         while True:
             where = self._run.client.url
-            answer = choose(f"Commit this as version {self.version} of {visible(self._key)} at {where}?", _CHOICES)
+            what = f"{self._command.capitalize()} this as version {self.version} of {visible(self._key)}"
+            answer = choose(f"{what} at {where}?", _CHOICES)
             if answer == "n":
                 raise NothingDone("OK, nothing committed")
             if answer == "d":
@@ -156,7 +173,8 @@ class Edit:
         notes = [str(error)]
         line = _line_of(error)
         if line is not None:
-            notes.append(f"In this file, with these lines on top, that is line {line + len(notes) + 2}.")
+            self._line = line + len(notes) + 2
+            notes.append(f"In this file, with these lines on top, that is line {self._line}.")
         self._work.write(text, notes)
         edited = self._edited(text)
         if edited == text or (self._yes and self._editings > _EDITINGS_MAX):
@@ -209,7 +227,8 @@ class Edit:
         if self._labels and mark_line(text, **self._labels) is not None:
             return [f"{place} (conflict marks and all)"]
         options = ("--version", str(self.version), "-m", "MESSAGE")
-        return [place, f"to commit it: {to_paste('commit', self._key, str(self._work.path), options=options)}"]
+        paste = to_paste(self._command, self._key, str(self._work.path), options=options)
+        return [place, f"to {self._command} it: {paste}"]
 
 
 def _line_of(error: MalformedPayload) -> int | None:

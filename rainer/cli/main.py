@@ -34,6 +34,13 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "uncommit": "uncommit",
         "revert": "revert",
     },
+    "Change, with another's approval": {
+        "propose": "propose",
+        "proposals": "proposals",
+        "proposal": "proposal",
+        "approve": "approve",
+        "reject": "reject",
+    },
     "Change, as pyrainer spells it": {
         "prepare": "prepare",
         "commit-prepared": "commit_prepared",
@@ -52,6 +59,7 @@ SECTIONS: Final[dict[str, dict[str, str]]] = {
         "namespace": "namespace",
         "token": "token",
         "policy": "policy",
+        "rules": "rules",
         "can": "can",
         "db": "db",
         "verify": "verify",

@@ -78,8 +78,7 @@ class Proposing:
 
         It is checked like a commit: RefusedDraft, VersionConflict. DeniedError where nobody is told from another.
         """
-        self.refuse_open()
-        judging.check_known(by, "propose")
+        self.check_known(by, "propose")
         judging.check_one_author(drafts)
         await self._service.check(drafts, approvals=_ALL)
         state = await self._service.live.heads.state()  # before the heads, which are at least as new
@@ -133,7 +132,7 @@ class Proposing:
         Of two who approve the last one at once, one commits; ProposalDecided tells the other. To approve again changes
         nothing. DeniedError; ProposalStale; RefusedDraft where the rules in force refuse it, which leaves it open.
         """
-        self.refuse_open()
+        self.check_known(asker.identity, "approve")
         for _ in range(_TRIES):
             found = await self.find(proposal_id, asker)
             if not found.is_open:
@@ -196,10 +195,9 @@ class Proposing:
 
     async def reject(self, proposal_id: str, asker: Asker, comment: str) -> Proposal:
         """Reject a proposal: who may approve of it may, and who made it. ProposalDecided if somebody was first."""
-        self.refuse_open()
+        self.check_known(asker.identity, "reject")
         if not comment.strip():
             raise InvalidError("a rejection says why", hint='{"comment": …}, or `rainer reject ID -m WHY`')
-        judging.check_known(asker.identity, "reject")
         found = await self.find(proposal_id, asker)
         if not found.is_by(asker.identity.name):
             for place in found.places:
@@ -218,8 +216,12 @@ class Proposing:
 
     # What that takes
 
-    def refuse_open(self) -> None:
-        """DeniedError where identity is off."""
+    def check_known(self, by: Identity, what: str) -> None:
+        """DeniedError where identity is off, and for whoever is nobody in particular; `what` he would do."""
+        self._refuse_open()
+        judging.check_known(by, what)
+
+    def _refuse_open(self) -> None:
         if self.is_open:
             raise DeniedError(
                 "proposals need two people, and this server asks nobody who he is",

@@ -65,6 +65,11 @@ EXAMPLES: Final[dict[str, Example]] = {
     "GET /-/namespaces/{name}": Example("/-/namespaces/own", "any"),
     "GET /-/rules": Example("/-/rules", "read", "anywhere"),
     "POST /-/changesets": Example("/-/changesets", "write", "own", CHANGESET),
+    "POST /-/proposals": Example("/-/proposals", "write", "own", CHANGESET),
+    "GET /-/proposals": Example("/-/proposals?namespace=own", "any"),
+    "GET /-/proposals/{id}": Example("/-/proposals/pnothing", "any", "anywhere"),
+    "POST /-/proposals/{id}/approve": Example("/-/proposals/pnothing/approve", "approve", "anywhere"),
+    "POST /-/proposals/{id}/reject": Example("/-/proposals/pnothing/reject", "any", "anywhere", b'{"comment": "no"}'),
     "GET /-/changes": Example("/-/changes?namespace=own", "read"),
     "GET /-/mirrors": Example("/-/mirrors?namespace=own", "any"),
     "PUT /-/mirrors/{id}": Example("/-/mirrors/m", "read", "own", REPORT),
@@ -209,6 +214,9 @@ def test_with_identity_off_everybody_may_everything(tmp_path: Path) -> None:
         for method, path, *_ in ROUTES:
             example = example_of(method, path)
             answer = caller.ask(method, example.path, None, example.body, x_rainer_author="me")
+            if method == "POST" and path.startswith("/-/proposals"):  # they take two people, and nobody is told apart
+                assert answer.status == 403
+                continue
             assert answer.status not in (401, 403, 500), (method, path, answer.body)
             assert "x-rainer-readable" not in answer.headers
             if path == "/-/changes":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rainer.cli import committing
+from rainer.cli.failures import WrongUsage
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import (
     author_flag,
@@ -20,6 +22,7 @@ from rainer.cli.options import (
 )
 from rainer.cli.pasting import to_paste
 from rainer.cli.waiting import wait_flags
+from rainer.cli.wishing import force_flag
 from rainer.errors import InvalidError, RainerError
 from rainer.model.names import check_key
 
@@ -32,23 +35,29 @@ if TYPE_CHECKING:
 @message_option
 @yes_option
 @json_option
+@force_flag
+@click.option("--propose", is_flag=True, help="Propose it, for somebody else to approve, instead of committing it.")
 @wait_flags
 @author_flag
 @settings_flags("editor")
 @url_flag
 @click.pass_obj
-def command(run: Invocation, key: str, message: str | None, yes: bool, as_json: bool) -> None:
+def command(run: Invocation, key: str, message: str | None, yes: bool, propose: bool, as_json: bool) -> None:
     """Change KEY in your editor, see the difference, say why, and commit; a new key begins empty.
 
     If somebody else commits meanwhile, both changes are merged where they do not touch; else the editor opens again
     with both between marks. If the namespace's format refuses the text, the editor opens again with the reason on top.
+    A rule of validation that the text breaks opens it again, too, at the line that is meant if the editor knows how.
     Whatever fails, the file with your work stays and its path is told. If the text ended without a newline, the one
     that editors add is taken off again.
     """
+    from rainer.cli import proposing
     from rainer.cli.editing import Edit
     from rainer.cli.workfile import WorkFile, is_editable
 
     check_key(key)
+    if propose and run.force:
+        raise WrongUsage("a proposal is not forced", hint="leave --force or --propose away")
     head = committing.head_of(run, key)
     if head is not None and not is_editable(head.payload):
         show, commit_it = to_paste("show", key), to_paste("commit", key, "FILE", options=("-m", "MESSAGE"))
@@ -58,8 +67,20 @@ def command(run: Invocation, key: str, message: str | None, yes: bool, as_json: 
         )
     _say_what_is_known(run, key, head)
     work = WorkFile(run.settings.state_dir, key, _format(run, key))
-    commit = Edit(run, key, head, work, yes=yes).perform(message)
-    committing.report_commit(run, commit, as_json=as_json)
+    if propose:
+        made = Edit(run, key, head, work, yes=yes, send=partial(_propose, run, key), command="propose").perform(message)
+        proposing.report_proposal(run, made, as_json=as_json)
+    else:
+        commit = Edit(run, key, head, work, yes=yes, send=partial(_commit, run, key)).perform(message)
+        committing.report_commit(run, commit, as_json=as_json)
+
+
+def _commit(run: Invocation, key: str, text: bytes, version: int, author: str, comment: str) -> Commit:
+    return run.client.commit(key, text, version=version, author=author, comment=comment, **run.wish)
+
+
+def _propose(run: Invocation, key: str, text: bytes, version: int, author: str, comment: str) -> dict[str, Any]:
+    return run.client.propose([run.client.draft(key, text, version=version, author=author, comment=comment)])
 
 
 def _say_what_is_known(run: Invocation, key: str, head: Commit | None) -> None:
