@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -17,12 +16,13 @@ from sqlalchemy.engine import Engine
 
 from rainer.access.credentials import CERTIFICATE, Unreadable, bearer_of, hide_token_path
 from rainer.access.keys import NoKey
-from rainer.access.oidc import OidcOptions, Refused, Verifier
+from rainer.access.oidc import Refused, Verifier
+from rainer.access.options import AccessOptions
 from rainer.access.rates import Rates
 from rainer.access.tokens import Token, TokenTable, digest_of, id_of
-from rainer.errors import InvalidError, RainerError, UnauthenticatedError, UnavailableError
+from rainer.errors import RainerError, UnauthenticatedError, UnavailableError
 from rainer.model import names, times
-from rainer.model.identity import ANONYMOUS, BOOTSTRAP, OPEN, Identity, check_credential, check_identity_name, is_token
+from rainer.model.identity import ANONYMOUS, BOOTSTRAP, OPEN, Identity, check_identity_name, is_token
 
 log = logging.getLogger("rainer.access")
 
@@ -31,7 +31,6 @@ TOKEN_S: Final = 2.0
 JWT_S: Final = 60.0
 _USE_MS: Final = 60_000
 _REMEMBERED_MAX: Final = 20_000
-_BOOTSTRAP_CHARS_MIN: Final = 20
 _SKIPPED_S: Final = 1.0
 
 _CREDENTIAL: Final = "rainer_credential"
@@ -40,45 +39,9 @@ _CREDENTIAL: Final = "rainer_credential"
 InThread = Callable[..., Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class AccessOptions:
-    """`is_on`: who asks must say who he is. `bootstrap_token` proves an identity that may do everything.
+class Known(NamedTuple):
+    """What a credential was found to prove, and until when that counts, in monotonic seconds."""
 
-    With `token_path` a base URL may carry a token. `rate_per_s` calls a second, and `rate_burst` at once, are what one
-    identity may make of one worker; 0 is no limit. Raises InvalidError for options that contradict each other.
-    """
-
-    is_on: bool = False
-    bootstrap_token: str | None = field(default=None, repr=False)
-    token_path: bool = False
-    oidc: OidcOptions | None = None
-    rate_per_s: int = 0
-    rate_burst: int = 0
-    has_certificates: bool = False
-    """Whether clients' certificates prove names (`tls_client_ca`)."""
-
-    @property
-    def is_proved_elsewhere(self) -> bool:
-        """Whether others than we prove names: an issuer, or the authority of clients' certificates."""
-        return self.oidc is not None or self.has_certificates
-
-    def __post_init__(self) -> None:
-        if self.bootstrap_token is not None:
-            check_credential(self.bootstrap_token)
-            if len(self.bootstrap_token) < _BOOTSTRAP_CHARS_MIN:
-                raise InvalidError(
-                    f"the bootstrap token has {len(self.bootstrap_token)} characters, which can be guessed",
-                    hint=f"at least {_BOOTSTRAP_CHARS_MIN}, random ones: `openssl rand -hex 32` makes such a text",
-                )
-        given = {"bootstrap_token": self.bootstrap_token, "token_path": self.token_path, "oidc_issuer": self.oidc}
-        for name, value in given.items():
-            if value and not self.is_on:
-                raise InvalidError(
-                    f"{name} is set, and identity is off", hint="turn it on with --identity, or leave the other away"
-                )
-
-
-class _Known(NamedTuple):
     identity: Identity | None
     """None: it proves nothing."""
     until_s: float
@@ -89,15 +52,15 @@ class _Known(NamedTuple):
 class Access:
     """Belongs to the event loop that serves; `tokens` is for any thread. Off, everybody is OPEN."""
 
-    def __init__(self, engine: Engine, options: AccessOptions) -> None:
+    def __init__(self, engine: Engine | None, options: AccessOptions) -> None:
         self.options = options
         self.is_open = not options.is_on
         self.tokens = TokenTable(engine)
         self.rates = Rates(options.rate_per_s, options.rate_burst)
         self._bootstrap = digest_of(options.bootstrap_token) if options.bootstrap_token else b""
         self._verifier = Verifier(options.oidc) if options.oidc is not None else None
-        self._known: dict[bytes, _Known] = {}
-        self._asking: dict[bytes, asyncio.Task[_Known]] = {}
+        self._known: dict[bytes, Known] = {}
+        self._asking: dict[bytes, asyncio.Task[Known]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._revocations = 0
         # An issuer that hangs keeps nobody but those waiting who need its keys.
@@ -186,7 +149,7 @@ class Access:
 
     # From a credential to what it proves
 
-    def _remembered(self, digest: bytes) -> _Known | None:
+    def _remembered(self, digest: bytes) -> Known | None:
         known = self._known.get(digest)
         if known is None or known.until_s <= time.monotonic():
             return None
@@ -194,7 +157,7 @@ class Access:
             return None
         return known
 
-    async def _ask(self, credential: bytes, digest: bytes, peer: str) -> _Known:
+    async def _ask(self, credential: bytes, digest: bytes, peer: str) -> Known:
         """What a credential proves; of many who ask at once one looks, and all wait for it."""
         task = self._asking.get(digest)
         if task is None:
@@ -207,24 +170,24 @@ class Access:
                 raise UnavailableError("the server is shutting down", hint="try another server") from None
             raise
 
-    def _asked(self, digest: bytes, task: asyncio.Task[_Known]) -> None:
+    def _asked(self, digest: bytes, task: asyncio.Task[Known]) -> None:
         self._asking.pop(digest, None)
         if not task.cancelled():
             task.exception()  # those who asked may all have gone since
 
-    async def _look(self, credential: bytes, digest: bytes, peer: str) -> _Known:
+    async def _look(self, credential: bytes, digest: bytes, peer: str) -> Known:
         revocations = self._revocations
         try:
             known = await self._prove(credential.decode("ascii"), digest)
         except (Refused, UnicodeDecodeError) as e:
             reason = str(e) if isinstance(e, Refused) else "it is not ASCII"
             self._note_refusal(f"{reason}, from {peer}")
-            known = _Known(None, time.monotonic() + TOKEN_S)
+            known = Known(None, time.monotonic() + TOKEN_S)
         if revocations == self._revocations:  # else it may be the one that was revoked meanwhile
             self._remember(digest, known)
         return known
 
-    def _remember(self, digest: bytes, known: _Known) -> None:
+    def _remember(self, digest: bytes, known: Known) -> None:
         if len(self._known) >= _REMEMBERED_MAX:
             now_s = time.monotonic()
             self._known = {d: k for d, k in self._known.items() if k.until_s > now_s}
@@ -232,16 +195,16 @@ class Access:
                 self._known.clear()
         self._known[digest] = known
 
-    async def _prove(self, text: str, digest: bytes) -> _Known:
+    async def _prove(self, text: str, digest: bytes) -> Known:
         if self._bootstrap and hmac.compare_digest(self._bootstrap, digest):
-            return _Known(Identity(BOOTSTRAP, BOOTSTRAP), float("inf"))
+            return Known(Identity(BOOTSTRAP, BOOTSTRAP), float("inf"))
         if is_token(text):
             return await self._prove_token(text, digest)
         if self._verifier is not None and text.count(".") == 2:
             return await self._prove_jwt(self._verifier, text)
         raise Refused("it has the form of nothing that proves an identity here")
 
-    async def _prove_token(self, text: str, digest: bytes) -> _Known:
+    async def _prove_token(self, text: str, digest: bytes) -> Known:
         begun_s, now_ms = time.monotonic(), times.now_ms()
         token: Token | None = await self._in_thread(self.tokens.find, id_of(text))
         # Compared in either case, and in constant time, so that the time tells nothing of what is kept.
@@ -252,13 +215,13 @@ class Access:
             raise Refused(f"token {token.id} of {names.shorten(token.name)} is {token.state(now_ms)}")
         self._note_use(token, now_ms)
         left_s = TOKEN_S if token.expires_ms is None else min(TOKEN_S, (token.expires_ms - now_ms) / 1000)
-        return _Known(Identity(token.name, "token"), begun_s + left_s, token.id)
+        return Known(Identity(token.name, "token"), begun_s + left_s, token.id)
 
     def _note_use(self, token: Token, now_ms: int) -> None:
         if token.last_used_ms is None or now_ms - token.last_used_ms >= _USE_MS:
             self._beside(self._in_thread(self.tokens.note_use, token.id, now_ms))
 
-    async def _prove_jwt(self, verifier: Verifier, text: str) -> _Known:
+    async def _prove_jwt(self, verifier: Verifier, text: str) -> Known:
         if verifier.keys.is_stale:
             self._beside(self._fetch(verifier))
         try:
@@ -270,7 +233,7 @@ class Access:
             except NoKey as e:
                 raise Refused(str(e)) from None
         left_s = min(JWT_S, proof.expires_s - time.time())
-        return _Known(proof.identity, time.monotonic() + left_s, keys=verifier.keys.version)
+        return Known(proof.identity, time.monotonic() + left_s, keys=verifier.keys.version)
 
     async def _fetch(self, verifier: Verifier, kid: object = None) -> None:
         await asyncio.get_running_loop().run_in_executor(self._fetching, verifier.keys.fetch, kid)

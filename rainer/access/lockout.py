@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rainer.access.access import AccessOptions
+from rainer.access.options import AccessOptions
 from rainer.access.tokens import Token
 from rainer.errors import DeniedError, InvalidDocument
 from rainer.model import times

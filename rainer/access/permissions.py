@@ -58,7 +58,8 @@ EVERYBODY: Final = Asker(OPEN, EVERY_RIGHT)
 
 @dataclass(slots=True)
 class Permissions:
-    """The one place where it is decided who may what. `in_force` gives the policy, or None while it is not known.
+    """The one place where it is decided who may what. `in_force` gives the policy, or None (or an
+    UnavailableError with the reason) while it is not known.
 
     Open, everybody may do everything.
     """

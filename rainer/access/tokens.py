@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, Row
 
+from rainer.access.options import AccessOptions
 from rainer.database.engine import writing
 from rainer.database.failures import translated
 from rainer.database.schema import tokens
@@ -70,8 +71,14 @@ def id_of(text: str) -> str:
 class TokenTable:
     """Thread-safe. Every method is one transaction and raises UnavailableError where the database does not answer."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine | None) -> None:
+        self._opened = engine
+
+    @property
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            raise NotFoundError("there are no tokens here", hint="ask the server that is mirrored")
+        return self._opened
 
     def create(self, name: str, *, created_by: str, life_ms: int | None = None) -> tuple[Token, str]:
         """Make a token that proves `name`, for so long or for ever; the token, and its text, which nobody keeps."""
@@ -128,6 +135,14 @@ class TokenTable:
                 sa.update(tokens).where(tokens.c.id == token_id, is_later).values(last_used_ms=now_ms)
             )  # fmt: skip
             connection.commit()
+
+
+def can_sign_in(engine: Engine, options: AccessOptions) -> bool:
+    """Whether anybody can prove who he is: by the bootstrap token, by others' word, or by a live token."""
+    if options.bootstrap_token or options.is_proved_elsewhere:
+        return True
+    now_ms = times.now_ms()
+    return any(token.is_live(now_ms) for token in TokenTable(engine).list())
 
 
 def _token(row: Row[Any]) -> Token:

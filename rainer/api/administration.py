@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from rainer.api.changesets import json_object, no_strangers, show
 from rainer.api.explaining import visible_status
 from rainer.api.needs import Guarded, asker_of, permit, permit_seeing
 from rainer.api.reading import json_answer, service_of
-from rainer.errors import InvalidError
+from rainer.errors import InvalidError, RainerError
 from rainer.journal import administration
 from rainer.model import names, policy_document
 
@@ -102,6 +103,9 @@ async def read_figures(request: Request) -> Response:
     """`GET /-/metrics`: Prometheus figures."""
     service = service_of(request)
     service.sample()
+    if not service.proposals.is_open:
+        with contextlib.suppress(RainerError):  # without the database there are figures all the same
+            service.figures.open_proposals.set(await service.proposals.count_open())
     return Response(service.figures.text(), media_type=service.figures.content_type)
 
 

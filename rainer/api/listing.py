@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -55,19 +54,20 @@ class Listing:
         return not self.keys.covers(self.prefix)
 
     def headers(self, pinned: State) -> RawHeaders:
-        """Where the journal stood when the list was made; its chain is the ETag, with what of it was readable."""
-        etag = self.etag(pinned.chain)
-        found: RawHeaders = [*state_headers(pinned), (b"ETag", etag), (b"Cache-Control", b"no-cache")]
-        return found + self.told_readable
+        """Where the journal stood when the list was made, of which its chain is the ETag; and what was readable."""
+        etag = etag_of(pinned.chain)
+        return [*state_headers(pinned), (b"ETag", etag), (b"Cache-Control", b"no-cache"), *self.told_readable]
 
     @property
     def told_readable(self) -> RawHeaders:
         """The header that stands for what the asker may read; none where nobody is asked who he is."""
-        return [] if self.is_open else [(READABLE, self.readable.tag.encode())]
+        return [] if self.is_open else [(READABLE, self.readable.tag.encode()), (b"Vary", b"Authorization")]
 
-    def etag(self, chain: bytes) -> bytes:
-        """The ETag of the list at a state of the journal."""
-        return etag_of(sha256(chain + self.readable.tag.encode()).digest() if self.is_partial else chain)
+    def is_known(self, request: Request, etag: bytes) -> bool:
+        """Whether the asker has the list: of this state, and with as much in it as he may read now."""
+        if not matches(if_none_match(request), etag):
+            return False
+        return self.is_open or request.headers.get(READABLE.decode()) == self.readable.tag
 
     @property
     def readable(self) -> KeysBySpace:
@@ -142,7 +142,7 @@ async def list_heads(request: Request) -> Response:
     listing, service, at = listing_of(request), service_of(request), at_revision(request)
     pinned = await service.live.in_thread(service.reads.pin, at)
     await service.live.namespace(listing.namespace)
-    if matches(if_none_match(request), listing.etag(pinned.chain)):
+    if listing.is_known(request, etag_of(pinned.chain)):
         return with_headers(Response(status_code=304), listing.headers(pinned))
     if listing.limit is not None:
         return await _page(request, listing, pinned)

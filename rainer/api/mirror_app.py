@@ -9,10 +9,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rainer.api import asking, hot, mirror_feed, mirror_reading, needs, reports
+from rainer.api import asking, hot, mirror_feed, mirror_reading, needs, reports, tokens
 from rainer.api.explaining import explain, visible_status
 from rainer.api.mirror_reading import Answers, service_of
-from rainer.api.problems import answer_error
+from rainer.api.problems import answer_error, problem
 from rainer.api.routing import OURS, make_app, on_bug
 from rainer.errors import RainerError
 from rainer.model.identity import OPEN
@@ -69,6 +69,7 @@ ROUTES: Final = (
     ("GET", "/-/metrics", read_figures, needs.READ_ANYTHING),
     ("GET", "/-/status", read_status, needs.SEE),
     ("GET", "/-/openapi.json", read_openapi, needs.OPEN),
+    ("GET", "/-/whoami", tokens.who_am_i, needs.OPEN),
     ("GET", "/-/can", explain, needs.BY_BODY),
     ("GET", "/-/changes", mirror_feed.read_changes, needs.READ_SOME),
     ("GET", "/-/mirrors", reports.list_mirrors, needs.SEE),
@@ -100,7 +101,14 @@ class MirrorApp:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        scope[asking.IDENTITY] = OPEN
+        access = self.service.access
+        try:
+            scope[asking.IDENTITY] = OPEN if access.is_open else await access.identify(scope)
+        except RainerError as e:
+            refusal = problem(e)
+            self.service.figures.answer("none", refusal.status_code)
+            await refusal(scope, hot.no_body, send)
+            return
         if scope["method"] == "GET" and not scope["query_string"]:
             segments = asking.raw_segments(scope)
             if len(segments) == 2 and segments[0] != OURS and segments[1]:

@@ -195,7 +195,7 @@ async def list_heads(request: Request) -> Response:
     pinned = pinned if listing.keys.is_all else await service.in_thread(pinned.only, listing.keys)
     headers = _list_headers(mirrored, pinned, listing)
     etag = next((value for name, value in headers if name == b"ETag"), None)
-    if etag is not None and matches(if_none_match(request), etag):
+    if etag is not None and listing.is_known(request, etag):
         return with_headers(Response(status_code=304), headers)
     if listing.limit is not None and pinned.position is not None:  # else no next page could be of the same moment
         return _page(request, listing, pinned, headers)
@@ -205,7 +205,7 @@ async def list_heads(request: Request) -> Response:
 def _list_headers(mirrored: Mirrored, pinned: Pinned, listing: Listing) -> RawHeaders:
     headers = [*source_headers(mirrored, pinned.position), _NO_CACHE]
     if pinned.position is not None and pinned.position != mirrored.recent.repaired:
-        headers.append((b"ETag", listing.etag(pinned.position.chain)))
+        headers.append((b"ETag", etag_of(pinned.position.chain)))
     headers += listing.told_readable
     return [*headers, (REMOVED, b"Unknown")] if listing.include_empty else headers
 

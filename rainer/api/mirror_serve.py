@@ -27,8 +27,6 @@ class MirrorServeOptions:
     log_format: str = "text"
     log_level: str = "info"
     tls: TlsOptions | None = None
-    is_guarded: bool = False
-    """Whether who asks must say who he is."""
     mirrors: MirrorOptions = field(default_factory=MirrorOptions)
 
 
@@ -42,7 +40,7 @@ def run(options: MirrorServeOptions, on_ready: Callable[[str], None] | None = No
     if tls is not None:
         tls.check()
     with bind(options.host, options.port) as sock:
-        check_guarded(sock, options.is_guarded, "rainer mirror")
+        check_guarded(sock, options.mirrors.access.is_on, "rainer mirror")
         logging.config.dictConfig(log_settings(options.log_format, options.log_level))
         listen(sock)
         if on_ready is not None:

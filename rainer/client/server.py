@@ -61,7 +61,7 @@ class ServerCalls(ABC):
     ) -> dict[str, Any]:
         """Whether somebody (by default this client) may do that: `allowed`, and `because`.
 
-        `where` is a place as in a policy, `prod/app.x`, `prod/app.*`, `prod`, `store:files/*`, `*`; else it is anywhere.
+        `where` is a place as in a policy, `prod/app.x`, `prod/app.*`, `prod`, `store:files/*`, `*`; else, anywhere.
         About others only who may admin everything is told; else DeniedError.
         """
         query = [("may", permission), ("on", where), ("who", who), *(("group", group) for group in groups)]

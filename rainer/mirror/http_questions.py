@@ -11,6 +11,7 @@ from rainer.errors import PositionGone
 from rainer.mirror.http_metas import Page, page_of
 from rainer.mirror.http_wire import Wire
 
+_READABLE: Final = "X-Rainer-Readable"
 _LIST_S: Final = 30.0
 _PAGE_S: Final = 5.0
 
@@ -28,9 +29,10 @@ class Questions:
         """All heads with their payloads, removed keys included; a 304 where `tag` still holds."""
         query = {"all": "yes", "payload_base64": "yes", "revisions": "yes"}
         path = with_query(self._address.namespace_path(), query)
-        answer = self._wire.get(path, {} if tag is None else {"If-None-Match": tag}, _LIST_S)
+        known = {} if tag is None else {"If-None-Match": tag} | ({_READABLE: self._readable} if self._readable else {})
+        answer = self._wire.get(path, known, _LIST_S)
         answer = answer if answer.status == 304 and tag is not None else self.granted(answer)
-        self._readable = answer.headers.get("x-rainer-readable")
+        self._readable = answer.headers.get(_READABLE)
         return answer
 
     def page(self, since: int, lineage: str, chain: bytes | None, wait_s: int = 0) -> Page:

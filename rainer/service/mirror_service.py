@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rainer import limits
+from rainer.access import Access, AccessOptions
 from rainer.access.permissions import Permissions
+from rainer.access.upstream import UpstreamAccess
 from rainer.errors import DeniedError, NamespaceNotFound, UnavailableError
 from rainer.journal.feed_reads import FeedReads
 from rainer.model import names
@@ -19,6 +21,7 @@ from rainer.model.published import Report
 from rainer.service.mirror_figures import MirrorFigures
 from rainer.service.mirror_list import Lag, Listed
 from rainer.service.mirrored import Mirrored, Upstream
+from rainer.service.mirrored_policy import MirroredPolicy
 from rainer.service.mirrors import MirrorReports
 
 T = TypeVar("T")
@@ -26,12 +29,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MirrorOptions:
-    """`folder` holds a snapshot of each namespace, from which they start when what they follow is away."""
+    """`folder` holds a snapshot of each namespace, from which they start when what they follow is away.
+
+    With `access` on, who asks must say who he is, and may read what the policy of what is mirrored lets him.
+    """
 
     namespaces: tuple[str, ...] = (names.DEFAULT_NAMESPACE,)
     folder: Path | None = None
     body_timeout_s: float = limits.BODY_TIMEOUT_S
     beat_s: float = limits.FEED_BEAT_S
+    access: AccessOptions = field(default_factory=AccessOptions)
 
 
 @dataclass(slots=True)
@@ -43,11 +50,14 @@ class MirrorService:
     is_closing: bool = False
     reports: MirrorReports = field(default_factory=MirrorReports)
     figures: MirrorFigures = field(default_factory=MirrorFigures)
-    permissions: Permissions = field(default_factory=lambda: Permissions(True, lambda: None))
+    access: Access = field(init=False)
+    permissions: Permissions = field(init=False)
     _begun: float = field(default_factory=time.monotonic)
     _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "rainer-reads"))
     feed: FeedReads = field(init=False)
     _mirrored: dict[str, Mirrored] = field(init=False)
+    _held: list[Mirrored] = field(init=False)
+    """Those that are served, and the one that the policy is of."""
 
     def __post_init__(self) -> None:
         self.feed = FeedReads(self.in_thread)
@@ -57,6 +67,16 @@ class MirrorService:
             name: Mirrored(name, self.upstream, self.options.folder, lambda name=name: self._followers_of(name))  # type: ignore[misc]
             for name in self.options.namespaces
         }
+        self._held = list(self._mirrored.values())
+        self.access = UpstreamAccess(self.upstream.who_is, self.options.access)
+        if self.access.is_open:
+            self.permissions = Permissions(True, lambda: None)
+            return
+        system = self._mirrored.get(names.SYSTEM_NAMESPACE)
+        if system is None:
+            system = Mirrored(names.SYSTEM_NAMESPACE, self.upstream, self.options.folder, list)
+            self._held.append(system)
+        self.permissions = Permissions(False, MirroredPolicy(system).in_force, self.access.identify_again)
 
     @property
     def body_timeout_s(self) -> float:
@@ -84,7 +104,8 @@ class MirrorService:
 
     async def start(self) -> None:
         """Begin to load, without waiting for it."""
-        for mirrored in self._mirrored.values():
+        self.access.start(self.in_thread)
+        for mirrored in self._held:
             mirrored.start()
 
     def begin_shutdown(self) -> None:
@@ -97,9 +118,10 @@ class MirrorService:
         """End the mirrors, which saves their snapshots."""
         self.is_closing = True
         loop = asyncio.get_running_loop()
-        closing = [loop.run_in_executor(self._threads, mirrored.close) for mirrored in self._mirrored.values()]
+        await self.access.close()
+        closing = [loop.run_in_executor(self._threads, mirrored.close) for mirrored in self._held]
         await asyncio.gather(*closing)
-        for mirrored in self._mirrored.values():
+        for mirrored in self._held:
             mirrored.turns.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
@@ -121,7 +143,7 @@ class MirrorService:
         """UnavailableError while a namespace has nothing to read, and once a shutdown has begun."""
         if self.is_closing:
             raise UnavailableError("the server is shutting down", hint="try another server")
-        for mirrored in self._mirrored.values():
+        for mirrored in self._held:
             mirrored.check_loaded()
 
     def status(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,10 @@ class Upstream(Protocol):
 
     def open(self, namespace: str, followers: Callable[[], Sequence[dict[str, Any]]]) -> Source:
         """A source of a namespace, which reports also what `followers` tells."""
+        ...
+
+    def who_is(self, token: str) -> Mapping[str, Any]:
+        """Whom a token proves: name, source and groups. UnauthenticatedError, UnavailableError."""
         ...
 
     def describe(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.services.rainer import RainerServer
@@ -14,8 +14,10 @@ class MirrorServer(RainerServer):
 
     name = "mirror"
 
-    def __init__(self, *follow: str, data_dir: Path | None = None) -> None:
-        super().__init__(data_dir=data_dir)
+    def __init__(
+        self, *follow: str, data_dir: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(data_dir=data_dir, environment=environment)
         self._follow = follow
 
     def _command(self) -> Sequence[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @settings_flags("host", "port", "namespaces")
 @url_flag
 @settings_flags(*ZOOKEEPER_SETTINGS)
-@settings_flags("identity", *TLS_SETTINGS)
+@settings_flags("identity", "token_path", *TLS_SETTINGS)
 @settings_flags("data_dir", "log_format", "log_level", "body_timeout_s")
 @click.pass_obj
 def command(run: Invocation) -> None:
@@ -34,6 +34,9 @@ def command(run: Invocation) -> None:
     Starts from the snapshots in the data directory when nothing behind it answers; X-Rainer-Age says how old an answer
     is, in seconds. A mirror holds what is newest: no history, and nothing of what was removed. On the machine of the
     server it needs another --port. SIGTERM or ^C ends it.
+
+    With --identity it asks who reads from it: the server of --url says whom a token proves, and the policy there, which
+    RAINER_TOKEN must be able to read, what he may read.
     """
     with needs_server():
         from rainer.api import mirror_serve
@@ -42,6 +45,7 @@ def command(run: Invocation) -> None:
 
 
 def _options(run: Invocation) -> MirrorServeOptions:
+    from rainer.access import AccessOptions
     from rainer.api.mirror_serve import MirrorServeOptions
     from rainer.service.mirror_service import MirrorOptions
 
@@ -56,8 +60,12 @@ def _options(run: Invocation) -> MirrorServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         tls=tls_options(values),
-        is_guarded=values.identity,
-        mirrors=MirrorOptions(names, values.data_dir / "mirrors", values.body_timeout_s),
+        mirrors=MirrorOptions(
+            names,
+            values.data_dir / "mirrors",
+            values.body_timeout_s,
+            access=AccessOptions(values.identity, token_path=values.token_path),
+        ),
     )
 
 
@@ -66,15 +74,17 @@ def _upstream(run: Invocation) -> Upstream:
     from rainer.service.upstreams import HttpUpstream, ZooKeeperUpstream
 
     values = run.settings
+    address = Address.parse(values.url).with_token(values.token)
+    server = HttpUpstream(address.with_login.rpartition("/")[0], {"session": own_sessions(values)})
     if values.zookeeper:
         options = dataclasses.asdict(zookeeper_options(values))
         # A mirror's own patience is shorter than a publisher's: so long a dead one is still listed.
         timeout_s = {} if values.origins["zookeeper_timeout_s"] == "default" else {"timeout_s": options["timeout_s"]}
         hosts = options.pop("hosts")
         del options["timeout_s"]
-        return ZooKeeperUpstream(hosts, values.zookeeper_path, options | timeout_s)
-    address = Address.parse(values.url).with_token(values.token)
-    return HttpUpstream(address.with_login.rpartition("/")[0], {"session": own_sessions(values)})
+        asked = server if values.identity else None
+        return ZooKeeperUpstream(hosts, values.zookeeper_path, options | timeout_s, asked)
+    return server
 
 
 def _say_ready(run: Invocation, options: MirrorServeOptions, url: str) -> None:
