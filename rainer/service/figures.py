@@ -61,6 +61,7 @@ class Figures:
         self.store_files = Gauge("rainer_store_files", "Files in the server store, at the last sweep", **newest)
         self.store_contents = Gauge("rainer_store_contents", "Contents that these files share", **newest)
         self.store_size = Gauge("rainer_store_contents_bytes", "Room that these contents take", **newest)
+        self.open_proposals = Gauge("rainer_proposals_open", "Proposals that wait for approval", **newest)
         self._seen_publishing: dict[tuple[str, str], int] = {}
         self._seen = [0.0] * 8
         self.answered: dict[tuple[str, int], int] = {}

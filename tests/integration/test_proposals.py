@@ -215,6 +215,8 @@ rules:
 
 def test_keys_that_change_only_with_approval() -> None:
     with people(lambda: Journal("memory:")) as served:
+        served.proposed("alice", ("free", 1, "counted"))
+        assert b"rainer_proposals_open 1.0" in served.ask("bob", "GET", "/-/metrics").body
         assert served.commit("alice", "db.old", 1, "1").status == 200
         served.set_document("rules", RULES)
         for who in ("alice", BOOTSTRAP):
