@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from rainer.access.tokens import can_sign_in
 from rainer.api.app import RainerApp, create_app
 from rainer.api.protocol import PatientProtocol
 from rainer.api.reachable import TlsOptions, check_guarded
@@ -139,12 +140,15 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         check_guarded(sock, options.service.access.is_on, "rainer serve")
         with Journal(options.database, options=options.journal) as journal:
             faults = journal.durability_faults()
+            nobody = options.service.access.is_on and not can_sign_in(journal.engine, options.service.access)
             if options.workers > 1 and journal.dialect == "memory":
                 raise InvalidError("a journal in memory cannot be shared by several workers", hint="--workers 1")
         hide_secret(options.service.access.bootstrap_token)
         logging.config.dictConfig(log_settings(options.log_format, options.log_level))
         for fault in faults:
             log.warning("an acknowledged commit could be lost: %s", fault)
+        if nobody:
+            log.warning("nobody can sign in: set RAINER_BOOTSTRAP_TOKEN, or `rainer token create NAME --database URL`")
         listen(sock)
         if on_ready is not None:
             on_ready(url_of(sock, tls is not None))
