@@ -85,7 +85,7 @@ def test_a_new_namespace_changes_the_list_of_them(served: RainerServer) -> None:
     assert (after.status, len(after.json()["namespaces"])) == (200, len(before.json()["namespaces"]) + 1)
 
 
-NAMES = {"namespace": "diary", "key": "head", "version": "1", "name": "diary", "path": "some/file"}
+NAMES = {"namespace": "diary", "key": "head", "version": "1", "name": "diary", "path": "some/file", "id": "1"}
 PATHS = [path.format(**NAMES) for method, path, *_ in ROUTES if method == "GET"]
 
 
