@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from rainer.errors import UnavailableError
 from rainer.journal import Journal
 from rainer.model.identity import BOOTSTRAP
+from rainer.proposals import ProposalTable
 from tests.integration.proposing import POLICY, People, people
 
 
@@ -191,6 +193,28 @@ def test_one_approves_while_another_rejects_and_one_of_both_is_true(served: Peop
             assert stands == (approved.status == 200)
             assert served.state(proposal) == ("committed" if stands else "rejected")
             version += stands
+
+
+def test_a_table_that_cannot_be_told_does_not_hide_the_commit(served: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposal = served.proposed("alice", ("untold", 1, "1"))
+
+    def fail(*_: object) -> None:
+        raise UnavailableError("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ProposalTable, "settle", fail)
+        done = served.approve("bob", proposal)
+        assert (done.status, done.json()["state"], done.json()["decided_by"]) == (200, "committed", "bob")
+    assert served.ask("bob", "GET", "/prod/untold/meta?revisions=yes").json()["revision"] == done.json()["revision"]
+    assert served.show("carol", proposal).json()["decided_by"] == "bob"
+    assert served.approve("carol", proposal).code == "proposal-decided"
+
+
+def test_a_commit_that_took_the_proposals_id_is_not_the_proposal(served: People) -> None:
+    proposal = served.proposed("alice", ("forged", 1, "1"))
+    direct = {"x_rainer_commit_id": proposal, "x_rainer_comment": "because"}
+    assert served.commit("alice", "forged", 1, "1", **direct).status == 200
+    assert served.approve("bob", proposal).code == "proposal-stale"
 
 
 def test_where_nobody_is_asked_who_he_is_nobody_proposes() -> None:

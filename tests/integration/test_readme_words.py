@@ -28,6 +28,9 @@ LIMITS: dict[str, list[str | int]] = {
     "author; comment": ["AUTHOR_BYTES_MAX", "COMMENT_BYTES_MAX"],
     "version; commit id": ["VERSION_MAX", "COMMIT_ID_CHARS_MAX"],
     "changeset": ["CHANGESET_COMMITS_MAX", "CHANGESET_BODY_BYTES_MAX"],
+    "proposal; open ones; a page of them": [
+        "PROPOSAL_COMMITS_MAX", "PROPOSAL_BYTES_MAX", "PROPOSALS_OPEN_MAX", "PROPOSALS_PAGE_MAX"
+    ],
     "page of heads; of changes": ["LIST_PAGE_MAX", "FEED_PAGE_MAX"],
     "remembered lists": ["LIST_MEMORY_BYTES"],
     "waiting commits": ["QUEUE_ITEMS_MAX", "QUEUE_BYTES_MAX", 503],
