@@ -19,7 +19,7 @@ _MEMBERS: Final = ("groups", "grants", "zookeeper")
 _GRANT: Final = ("who", "may", "on")
 _GROUP_NAME: Final = re.compile(r"[^\s*,]{1,200}")
 _SCHEMES: Final = ("digest", "sasl", "x509", "ip", "world")
-_ACL: Final = re.compile(r"(?P<scheme>[a-z0-9]+):(?P<id>\S+)")
+_ACL: Final = re.compile(r"(?P<scheme>[a-z0-9]+):(?P<id>\S.*)")
 
 
 def parse(payload: bytes) -> Policy:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from rainer.errors import ConflictError, DeniedError, InvalidError, PositionGone
 from rainer.journal.reads import Reads
@@ -31,8 +31,11 @@ _SUPERSEDED_S = 30.0
 class Audit:
     """Of one tree; `step` does one portion. Belongs to the publisher's thread."""
 
-    def __init__(self, writer: TreeWriter, large: LargeHeads, reads: Reads, namespace: str, namespace_id: int) -> None:
-        self._writer, self._large, self._reads = writer, large, reads
+    def __init__(
+        self, writer: TreeWriter, large: LargeHeads, reads: Reads, namespace: str, namespace_id: int,
+        restrict: Callable[[Sequence[str]], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._writer, self._large, self._reads, self._restrict = writer, large, reads, restrict
         self._namespace, self._namespace_id = namespace, namespace_id
         self._prints: dict[str, tuple[int, ...]] = {}
         self._superseded: dict[str, float] = {}
@@ -135,6 +138,8 @@ class Audit:
             else:
                 writer.unpublishable.pop(key, None)
         self._restate(wrong)
+        if writer.nodes.is_complete:  # whoever touched them may have opened them
+            self._restrict([writer.tree.key(key) for key in keys])
 
     def _restate(self, heads: list[PackedHead]) -> None:
         """Publish repairs; a key that cannot be repaired stands alone and is reported."""

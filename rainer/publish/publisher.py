@@ -15,6 +15,7 @@ from rainer.journal import Journal
 from rainer.journal.group import Plan
 from rainer.journal.listening import Listening, listen
 from rainer.publish.feed import JournalFeed
+from rainer.publish.restricting import Readers
 from rainer.publish.tree_publisher import TreePublisher
 from rainer.zk import Tree, ZooKeeper, ZooKeeperOptions
 
@@ -45,6 +46,7 @@ class Publisher:
         self._wake = threading.Event()
         self._feed = JournalFeed(journal.reads, self._wake)
         self._trees: dict[int, TreePublisher] = {}
+        self._readers = Readers(self._feed)
         self._listening: Listening | None = None
         self._poll_s = _POLL_S
         self._thread: threading.Thread | None = None
@@ -132,8 +134,12 @@ class Publisher:
             log.warning("the journal is another one than it was")
             for tree in self._trees.values():
                 tree.suspend(is_lost=False)
+            self._readers.forget()
             moves = []
         self._make_trees()
+        self._readers.heed(moves)
+        for tree in self._trees.values():
+            tree.restriction.want(self._readers.of(tree.namespace.name))
         for move in moves:
             for tree in self._trees.values():
                 tree.take(move)

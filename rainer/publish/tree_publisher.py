@@ -20,6 +20,7 @@ from rainer.publish.feed import JournalFeed, Move
 from rainer.publish.history import History
 from rainer.publish.large import LargeHeads
 from rainer.publish.reconcile import Reconciler
+from rainer.publish.restricting import Restriction
 from rainer.publish.standby import Standby
 from rainer.publish.telling import status_of
 from rainer.publish.tree_writer import TreeWriter
@@ -46,7 +47,10 @@ class TreePublisher:
         self._history = History(feed, namespace.name)
         self._large = LargeHeads(self.writer)
         self._reconciler = Reconciler(self.writer, self._large, feed.reads, namespace.name)
-        self._audit = Audit(self.writer, self._large, feed.reads, namespace.name, namespace.id)
+        self.restriction = Restriction(zk, tree)
+        self._audit = Audit(
+            self.writer, self._large, feed.reads, namespace.name, namespace.id, self.restriction.apply
+        )  # fmt: skip
         self._beating = Beating(self.writer, who)
         self._standby = Standby(zk, tree)
         self._work: Iterator[None] | None = None
@@ -163,6 +167,7 @@ class TreePublisher:
         self._doubt()
         self._audit.begin()
         self._beating.begin()
+        self.restriction.begin()
 
     def _lead(self, now: float) -> None:
         if self._work is None and (not self.writer.is_loaded or self._position is None):
@@ -174,6 +179,7 @@ class TreePublisher:
         elif self._position is not None:
             self._history.check_ahead(self._position)
             self._standby.owed = None
+            self.restriction.bring_about()
             if now - self._feed.confirmed_at < _CURRENT_S:
                 self._beating.beat(now, self._position.revision, is_guest=self._is_guest)
             if self._leads:
@@ -273,7 +279,7 @@ class TreePublisher:
                 "leader": self._who if ours else self.election.leader,
                 "is_leader": ours,
                 "errors": self.errors,
-                "error": f"{self.refusal}; {_ADOPT}" if self.refusal else self.error,
+                "error": f"{self.refusal}; {_ADOPT}" if self.refusal else self.error or self.restriction.error,
             }
         )
 

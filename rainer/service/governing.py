@@ -8,10 +8,12 @@ from rainer.access import Access
 from rainer.access.lockout import check_policy, check_revocation
 from rainer.access.permissions import Permissions
 from rainer.access.policy_watch import PolicyWatch
+from rainer.errors import InvalidDocument
 from rainer.journal import LiveJournal
 from rainer.model import policy_document
 from rainer.model.commit import Draft
 from rainer.model.policy import Policy
+from rainer.service.publishing import PublishOptions
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class Governing:
     """Belongs to the service's event loop. Where nobody is asked who he is, nothing is followed and all is allowed."""
 
     access: Access
+    publishing: PublishOptions | None = None
     permissions: Permissions = field(init=False)
     watch: PolicyWatch = field(default_factory=PolicyWatch)
     _live: LiveJournal | None = None
@@ -44,6 +47,12 @@ class Governing:
         if d.key != policy_document.KEY:
             return
         policy = Policy() if d.payload is None else policy_document.parse(d.payload)
+        if policy.zookeeper and self.publishing is not None and not self.publishing.is_somebody:
+            raise InvalidDocument(
+                "this server speaks to ZooKeeper as nobody, so that it would keep itself out, too",
+                hint="start it with --zookeeper-user and --zookeeper-password",
+                pointer="/zookeeper", line=1, column=1,
+            )  # fmt: skip
         assert self._live is not None
         tokens = await self._live.in_thread(self.access.tokens.list) if not self.access.is_open else ()
         check_policy(policy, self.access.options, tokens)

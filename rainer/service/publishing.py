@@ -20,6 +20,11 @@ class PublishOptions:
     zookeeper: ZooKeeperOptions
     path: str = "/rainer"
 
+    @property
+    def is_somebody(self) -> bool:
+        """Whether ZooKeeper knows who we are, so that others can be kept out."""
+        return bool(self.zookeeper.user or self.zookeeper.sasl or self.zookeeper.acl)
+
 
 class Publishing:
     """Belongs to the service's event loop; the publisher itself runs in threads of its own."""

@@ -96,7 +96,7 @@ class Service:
         self.publishing = Publishing(self.options.publishing)
         self.store = FileStore(self.journal, self.options.store, self.figures)
         self.access = Access(self.journal.engine, self.options.access)
-        self.governing = Governing(self.access)
+        self.governing = Governing(self.access, self.options.publishing)
         self.proposals = Proposing(ProposalTable(self.journal.engine), self)
 
     @property

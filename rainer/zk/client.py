@@ -10,8 +10,9 @@ from kazoo.exceptions import NoNodeError
 from kazoo.protocol.states import EventType, KazooState, KeeperState
 
 from rainer.errors import DeniedError, RainerError, TooLargeError, UnavailableError
+from rainer.zk.acls import Acls
 from rainer.zk.answers import CALL_TIMEOUT_S, Stat, Written, outcome, stat_of, wait
-from rainer.zk.connection import abandon, acl_of, drop, end, make_chroot, make_client
+from rainer.zk.connection import abandon, drop, end, make_chroot, make_client
 from rainer.zk.failures import translate, translated
 from rainer.zk.many import ManyReader
 from rainer.zk.operations import Check, Create, Delete, Operation, Set
@@ -33,7 +34,7 @@ class ZooKeeper:
 
     def __init__(self, options: ZooKeeperOptions) -> None:
         self.options = options
-        self.acl = acl_of(options)
+        self.acls = Acls(options)
         self._client = make_client(options)
         self._many = ManyReader(self._client)
         self._starting = threading.Lock()
@@ -237,7 +238,7 @@ class ZooKeeper:
     def _add(self, transaction: Any, operation: Operation) -> None:
         match operation:
             case Create(path, data, ephemeral):
-                transaction.create(path, data, acl=self.acl, ephemeral=ephemeral)
+                transaction.create(path, data, acl=self.acls.at(path), ephemeral=ephemeral)
             case Set(path, data, version):
                 transaction.set_data(path, data, version=version)
             case Delete(path, version):
@@ -247,7 +248,7 @@ class ZooKeeper:
 
     def create_sequence(self, prefix: str, data: bytes) -> str:
         """Make an ephemeral node of this name and the next number; its path."""
-        result = self._client.create_async(prefix, data, acl=self.acl, ephemeral=True, sequence=True)
+        result = self._client.create_async(prefix, data, acl=self.acls.at(prefix), ephemeral=True, sequence=True)
         with translated(prefix, writing=True):
             return str(result.get(timeout=CALL_TIMEOUT_S))
 
@@ -255,12 +256,25 @@ class ZooKeeper:
         """Make a node and all above it, where they are missing."""
         if self.exists(path) is not None:
             return
+        root = self.acls.root_of(path)
+        if root is not None:  # what is above it is not only for its readers
+            above = root.rpartition("/")[0]
+            self._ensure(above, self.acls.default) if above else None
+        self._ensure(path, self.acls.at(path))
+
+    def _ensure(self, path: str, acl: list[Any]) -> None:
         with translated(path):
             try:
-                self._client.ensure_path(path, acl=self.acl)
+                self._client.ensure_path(path, acl=acl)
             except NoNodeError:
-                make_chroot(self._client, self.acl)
-                self._client.ensure_path(path, acl=self.acl)
+                make_chroot(self._client, self.acls.default)
+                self._client.ensure_path(path, acl=acl)
+
+    def set_acls(self, paths: Sequence[str]) -> None:
+        """Give nodes the ACLs that they would be made with; those that are not there are passed over."""
+        asked = [(path, self._client.set_acls_async(path, self.acls.at(path))) for path in paths]
+        for path, result in asked:
+            wait(result, path)
 
     def delete_tree(self, path: str) -> None:
         """Delete a node and all below it, if it is there."""
