@@ -81,7 +81,9 @@ def check(ctx: click.Context, as_json: bool) -> None:
             run.out.line("\t".join((f"{one['namespace']}/{one['key']}", str(one["version"]), str(one["message"]))))
         _say_unreadable(run, found)
         if not found["broken"]:
-            run.talk.line(("fine: ", "good"), f"nothing breaks the {len(found['rules'])} rules")
+            count = len(found["rules"])
+            words = "1 rule, and nothing breaks it" if count == 1 else f"{count} rules, and nothing breaks them"
+            run.talk.line(("fine: ", "good"), words)
         elif found["more"]:
             run.talk.line(("note:  ", "hint"), "and more")
     if found["broken"] or found["unreadable"]:
