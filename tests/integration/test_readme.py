@@ -18,6 +18,8 @@ import pymysql
 from sqlalchemy.engine import make_url
 
 from rainer.client import Client
+from rainer.model import policy_document
+from rainer.model.identity import Identity
 from tests.integration import readme
 from tests.integration.readme import Block, Command
 from tests.integration.shell import Shell
@@ -125,9 +127,15 @@ def test_the_tour_shows_what_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_the_code_blocks_are_in_languages_that_are_run() -> None:
-    kinds = {block.language for block in readme.blocks(TEXT, "sh", "console", "python", "")}
-    assert kinds == {"sh", "console", "python"}
+    kinds = {block.language for block in readme.blocks(TEXT, "sh", "console", "python", "yaml", "")}
+    assert kinds == {"sh", "console", "python", "yaml"}
     assert TEXT.count("```") == 2 * len(readme.blocks(TEXT, *kinds))
+
+
+def test_the_policy_is_one() -> None:
+    (policy,) = (policy_document.parse(block.text.encode()) for block in readme.blocks(TEXT, "yaml"))
+    assert policy.decide(Identity("ci-deploy", "token"), "write", "prod", "app.x").allowed
+    assert policy.admins() == {"ada@example.com"}
 
 
 def test_every_other_command_is_run_by_another_test() -> None:
