@@ -297,15 +297,8 @@ class Encrypted(RainerServer):
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.certificates.authority)
 
-    def _answers(self) -> bool:
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=self.context())
-        try:
-            connection.request("GET", "/-/healthz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=self.context())
 
     def client(self, *certificate: Path, token: str | None = None) -> Client:
         ca, own = str(self.certificates.authority), (str(certificate[0]) if certificate else None)
@@ -386,7 +379,7 @@ def test_the_command_line_speaks_tls(encrypted: Encrypted, monkeypatch: pytest.M
 
 def test_a_refusal_arrives_over_tls_while_the_body_is_still_on_its_way(encrypted: Encrypted) -> None:
     with encrypted.client(encrypted.certificates.client("ci")) as client:
-        connection = http.client.HTTPSConnection("127.0.0.1", encrypted.port, timeout=10, context=encrypted.context())
+        connection = encrypted._connection()
         connection.putrequest("POST", "/-/changesets")
         connection.putheader("Content-Length", str(10**9))
         connection.endheaders()

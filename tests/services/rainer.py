@@ -64,7 +64,7 @@ class RainerServer(ProcessService):
         ]
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = self._connection()
         try:
             connection.request("GET", "/-/healthz")
             return connection.getresponse().status == 200
@@ -72,6 +72,10 @@ class RainerServer(ProcessService):
             return False
         finally:
             connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """How it is asked whether it answers."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
 
 
 def clean_environment() -> dict[str, str]:
