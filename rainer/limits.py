@@ -33,6 +33,8 @@ HEAD_MEMORY_BYTES: Final = 64 * MiB
 """What the answers of head reads may hold in memory."""
 LIST_MEMORY_BYTES: Final = 32 * MiB
 """What remembered lists may hold in memory, compressed."""
+SEARCH_MEMORY_BYTES: Final = 256 * MiB
+"""What the web page may hold in memory of heads, to search and sort them."""
 COMMITTER_HEADS_MAX: Final = 500_000
 """How many head versions the committer remembers between groups."""
 

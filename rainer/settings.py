@@ -124,6 +124,11 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("queue_items_max", "server", whole(1), limits.QUEUE_ITEMS_MAX, "Commits that may wait before 503"),
     Setting("queue_bytes_max", "server", BYTES, limits.QUEUE_BYTES_MAX, "Payload bytes that may wait before 503"),
     Setting("head_memory_bytes", "server", BYTES, limits.HEAD_MEMORY_BYTES, "Memory for answers of head reads"),
+    Setting("pages", "server", SWITCH, True, "Serve the web page, to browsers that ask for `/`"),
+    Setting("pages_memory_bytes", "server", BYTES, limits.SEARCH_MEMORY_BYTES, "Memory for searching on the web page"),
+    Setting(
+        "pages_secret", "server", TEXT, None, "Secret of the web page's sessions; none: a new one", secret=True
+    ),
     Setting("body_timeout_s", "server", SECONDS, limits.BODY_TIMEOUT_S, "Seconds in which a request must arrive"),
     Setting("identity", "server", SWITCH, False, "Ask everybody who he is; off, the server listens on loopback only"),
     Setting(
@@ -218,6 +223,9 @@ class Settings:
     queue_items_max: int
     queue_bytes_max: int
     head_memory_bytes: int
+    pages: bool
+    pages_memory_bytes: int
+    pages_secret: str | None
     body_timeout_s: float
     identity: bool
     bootstrap_token: str | None

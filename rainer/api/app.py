@@ -31,7 +31,7 @@ from rainer.api import (
 from rainer.api.asking import IDENTITY
 from rainer.api.list_memory import ListMemory
 from rainer.api.problems import problem, status_of
-from rainer.api.routing import OURS, make_app, on_bug
+from rainer.api.routing import OURS, Table, is_page, make_app, on_bug, refused_page
 from rainer.errors import RainerError
 from rainer.journal import Journal
 from rainer.model import names
@@ -100,7 +100,8 @@ class RainerApp:
         self.service = service
         self.lists = ListMemory()
         self._access = service.access
-        self._routes = make_app(ROUTES)
+        self._pages = service.options.pages
+        self._routes = make_app([*ROUTES, *self._page_table()])
         self._routes.state.service = service
         self._routes.state.lists = self.lists
 
@@ -116,12 +117,14 @@ class RainerApp:
             except RainerError as e:
                 await problem(e)(scope, hot.no_body, send)
                 return
+        if self._pages is not None and await self._enter_page(scope, send):
+            return
         try:
             # The credentials first: whatever is logged from here on, the scope holds no token in its path.
             scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
         except RainerError as e:
             self.service.figures.requests.labels("none", str(status_of(e))).inc()
-            await problem(e)(scope, hot.no_body, send)
+            await (refused_page(scope, e) if is_page(scope) else problem(e))(scope, hot.no_body, send)
             return
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
@@ -134,6 +137,25 @@ class RainerApp:
                     await self._hot(hot.get_head(self.service, segments, scope, send), scope, send)
                     return
         await self._measured(scope, receive, send)
+
+    def _page_table(self) -> Table:
+        if self._pages is None:
+            return ()
+        from rainer.api.pages.routes import TABLE  # needs Jinja2, which a server without pages does not
+
+        return TABLE
+
+    async def _enter_page(self, scope: Any, send: Any) -> bool:
+        """Make a request for a page ready; True if it is answered, for a browser asked for the server itself."""
+        from rainer.api.pages.entering import enter, home_of
+
+        home = home_of(scope)
+        if home is not None:
+            headers = {"Location": home.decode(), "Vary": "Accept", "Cache-Control": "no-store"}
+            await Response(status_code=303, headers=headers)(scope, hot.no_body, send)
+            return True
+        enter(scope, self._pages)
+        return False
 
     async def _hot(self, call: Coroutine[Any, Any, None], scope: Any, send: Any) -> None:
         """A hot call, whose bugs are answered like everybody's."""

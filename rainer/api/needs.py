@@ -50,7 +50,7 @@ class Needs(NamedTuple):
             case "seen":
                 asker.demand_seeing(_namespace(scope))
             case "key":
-                namespace, key = (asking.segment(one) for one in asking.raw_segments(scope)[:2])
+                namespace, key = (asking.segment(one) for one in _named(scope)[:2])
                 permit(service, scope, self.permission, names.check_namespace(namespace), names.check_key(key))
             case "everything":
                 asker.demand(self.permission, "*")
@@ -118,12 +118,19 @@ def asker_of(request: Any) -> Asker:
 
 def _namespace(scope: Any) -> str | None:
     """The namespace in a path, or that of the query of one of our own calls; None where none is named."""
-    first, *_ = asking.raw_segments(scope)
-    if first != b"-":
-        return names.check_namespace(asking.segment(first))
+    named = _named(scope)
+    if named[0] != b"-":
+        return names.check_namespace(asking.segment(named[0]))
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    named = query.get("namespace")
-    return names.check_namespace(named[-1]) if named else None
+    given = query.get("namespace")
+    return names.check_namespace(given[-1]) if given else None
+
+
+def _named(scope: Any) -> list[bytes]:
+    """The segments of a path from its namespace on: of pages those below `/-/ui`. No namespace is called `-`."""
+    segments = asking.raw_segments(scope)
+    is_page = segments[:2] == [b"-", b"ui"] and len(segments) > 2
+    return segments[2:] if is_page else segments
 
 
 def _path(scope: Any) -> str:

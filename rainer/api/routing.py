@@ -14,7 +14,7 @@ from starlette.routing import Match, Route
 
 from rainer.api import asking, hot, listing
 from rainer.api.needs import OPEN, Guarded, Needs
-from rainer.api.problems import answer_error, problem
+from rainer.api.problems import answer_error, problem, status_of
 from rainer.errors import InvalidError, NotFoundError, RainerError
 from rainer.model import names
 
@@ -23,6 +23,8 @@ log = logging.getLogger("rainer.api")
 Table: TypeAlias = Sequence[tuple[str, str, Callable[[Request], Awaitable[Response]], Needs]]
 """Calls: method, path, endpoint, and what whoever makes the call must be allowed."""
 OURS: Final = b"-"
+PAGES: Final = "rainer_pages"
+"""The member of a scope that a request for a page has."""
 
 
 def make_app(table: Table) -> Starlette:
@@ -101,6 +103,8 @@ def raw_path(scope: Any) -> str:
 
 async def on_rainer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RainerError)
+    if is_page(request.scope):
+        return _page_of(request, error, status_of(error))
     if asking.raw_segments(request.scope)[0] == OURS:
         return problem(error)
     return answer_error(error, hot.accept_of(request.scope))
@@ -111,7 +115,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path, allowed = names.shorten(raw_path(request.scope)), (error.headers or {}).get("Allow")
     if allowed is None:
-        return problem(NotFoundError(f"there is nothing at {path}", hint="see /-/openapi.json"))
+        absent = NotFoundError(f"there is nothing at {path}", hint="see /-/openapi.json")
+        return _page_of(request, absent, 404) if is_page(request.scope) else problem(absent)
     wrong = InvalidError(f"{request.method} is no call of {path}", hint=f"{allowed} are; see /-/openapi.json")
     response = problem(wrong, 405)
     response.headers["Allow"] = allowed
@@ -126,4 +131,21 @@ async def on_bug(request: Request, error: Exception) -> Response:
     if isinstance(error, listing.BrokenOff):
         return Response()  # nobody gets it: an answer has begun
     log.error("%s %s failed", request.method, names.shorten(raw_path(request.scope)), exc_info=error)
-    return problem(RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details"))
+    bug = RainerError(f"the server failed: {type(error).__name__}", hint="the server's log has the details")
+    return _page_of(request, bug, 500) if is_page(request.scope) else problem(bug)
+
+
+def is_page(scope: Any) -> bool:
+    """Whether a request is one for a page, on a server that has pages."""
+    return PAGES in scope
+
+
+def refused_page(scope: Any, error: RainerError) -> Response:
+    """The page that tells of an error which came before any route."""
+    return _page_of(Request(scope), error, status_of(error))
+
+
+def _page_of(request: Request, error: RainerError, status: int) -> Response:
+    from rainer.api.pages.failing import refuse  # only servers with pages need what it is made with
+
+    return refuse(request, error, status)

@@ -21,6 +21,7 @@ from rainer.journal.columns import IN_MAX, PORTION, PORTION_BYTES, Sized, column
 from rainer.journal.dialects.core import SELECT_NAMESPACES, namespaces_of
 from rainer.journal.feed import FeedPage, Reader, read_page
 from rainer.journal.listing import Portion, Selection, read_portion
+from rainer.journal.moments import recent, revision_at
 from rainer.journal.places import check_limit, holds, namespace_id, read_state, state_at
 from rainer.journal.row import Namespace, Row, State
 
@@ -143,6 +144,18 @@ class Reads:
         """A page of the feed after revision `since`, never splitting a changeset; PositionGone if that is not held."""
         with self._reading() as connection:
             return read_page(connection, Reader(since, namespace, limit, payloads, lineage, chain))
+
+    def revision_at(self, time_ms: int) -> int:
+        """The last revision that the server had recorded by then, in milliseconds since 1970; 0 where none was."""
+        with self._reading() as connection:
+            return revision_at(connection, read_state(connection).revision, time_ms)
+
+    def recent(self, namespace: str | None, *, before: int | None = None, limit: int) -> list[Row]:
+        """The last commits, newest first, without payloads; those before a revision, if one is given."""
+        with self._reading() as connection:
+            space = None if namespace is None else namespace_id(connection, namespace)
+            upto = read_state(connection).revision + 1
+            return recent(connection, space, upto if before is None else min(before, upto), check_limit(limit))
 
 
 def _heads_of(connection: Connection, keys: Sequence[tuple[int, str]]) -> list[Row]:

@@ -28,10 +28,12 @@ from rainer.service.file_store import FileStore, StoreOptions
 from rainer.service.governing import Governing
 from rainer.service.mirror_list import Listed, MirrorList, reports_in_tree
 from rainer.service.mirrors import MirrorReports
+from rainer.service.pages_options import PagesOptions
 from rainer.service.proposing import Proposing, demand_approvals
 from rainer.service.publishing import Publishing, PublishOptions
 from rainer.service.refusals import RefusedDraft as RefusedDraft
 from rainer.service.rehearsing import force, rehearsed, stands
+from rainer.service.search_memory import SearchMemory
 from rainer.validation import Validation
 from rainer.validation.validation import Asked
 
@@ -48,7 +50,8 @@ class ServiceOptions:
     """`log_format` text or json; `metrics_directory` where workers of one server share their figures.
 
     With `owns_journal` the service closes the journal when it ends; with `publishing` it publishes to ZooKeeper.
-    With `store` it keeps files. `access` says who may ask at all; by default nobody is asked who he is.
+    With `store` it keeps files, with `pages` it has web pages. `access` says who may ask at all; by default nobody is
+    asked who he is.
     """
 
     log_format: str = "text"
@@ -60,6 +63,7 @@ class ServiceOptions:
     publishing: PublishOptions | None = None
     store: StoreOptions | None = None
     access: AccessOptions = field(default_factory=AccessOptions)
+    pages: PagesOptions | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class Service:
     governing: Governing = field(init=False)
     proposals: Proposing = field(init=False)
     validation: Validation = field(default_factory=Validation)
+    searching: SearchMemory = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
@@ -97,6 +102,7 @@ class Service:
         self.store = FileStore(self.journal, self.options.store, self.figures)
         self.access = Access(self.journal.engine, self.options.access)
         self.governing = Governing(self.access, self.options.publishing)
+        self.searching = SearchMemory(self.options.pages.memory_bytes if self.options.pages else 0)
         self.proposals = Proposing(ProposalTable(self.journal.engine), self)
 
     @property
@@ -197,6 +203,7 @@ class Service:
         live, self._live = self._live, None
         for task in self._tasks:
             task.cancel()
+        await self.searching.close()
         await self.governing.close()
         self.validation.close()
         await self.access.close()

@@ -33,12 +33,13 @@ def command(run: Invocation) -> None:
 def _options(run: Invocation) -> ServeOptions:
     from rainer.api.serve import ServeOptions
     from rainer.journal import JournalOptions
-    from rainer.service import PublishOptions, ServiceOptions, StoreOptions
+    from rainer.service import PagesOptions, PublishOptions, ServiceOptions, StoreOptions
 
     values = run.settings
     publishing = PublishOptions(zookeeper_options(values), values.zookeeper_path) if values.zookeeper else None
     store = StoreOptions(values.store_contents, values.store_file_bytes_max, values.data_dir / "store" / "tmp")
-    access = access_options(values)
+    access, tls = access_options(values), tls_options(values)
+    pages = PagesOptions.of(values.pages_secret, values.pages_memory_bytes, tls is not None) if values.pages else None
     return ServeOptions(
         database=values.database,
         host=values.host,
@@ -46,9 +47,11 @@ def _options(run: Invocation) -> ServeOptions:
         workers=values.workers,
         log_format=values.log_format,
         log_level=values.log_level,
-        tls=tls_options(values),
+        tls=tls,
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
-        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing, store=store, access=access),
+        service=ServiceOptions(
+            body_timeout_s=values.body_timeout_s, publishing=publishing, store=store, access=access, pages=pages
+        ),
     )
 
 

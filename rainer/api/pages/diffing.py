@@ -1,0 +1,117 @@
+"""A difference as rows of a page: inline, or side by side, with colours under the marks of changed words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from rainer.api.pages.colouring import Line, Piece, language_of, line_markup, lines_of
+from rainer.model.difference import Difference, Hunk, difference
+from rainer.model.difference import Line as DiffLine
+
+_ROWS_MAX: Final = 4_000
+_MARKUP_MAX: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A line of one of the two texts; `number` is None where that text has no such line."""
+
+    kind: str = "none"
+    number: int | None = None
+    markup: Markup = Markup("")
+    ends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that stand together; `skipped` unchanged lines lie before them."""
+
+    header: str
+    skipped: int
+    rows: tuple[tuple[Side, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A difference made ready: inline each row is one side, side by side two."""
+
+    found: Difference
+    blocks: tuple[Block, ...]
+    is_cut: bool = False
+
+
+def draw(old: bytes | None, new: bytes | None, key: str, form: str, *, split: bool, context: int) -> Drawn:
+    """Compare two payloads and make rows of what differs; some seconds for some MiB, so it runs in a thread."""
+    found = difference(old, new, context=context)
+    colours = _colours(old, key, form), _colours(new, key, form)
+    blocks: list[Block] = []
+    total = last = size = 0
+    for hunk in found.hunks:
+        rows = tuple(_split(hunk, colours) if split else _inline(hunk, colours))
+        begin = hunk.old_start if hunk.old_count else hunk.old_start + 1
+        blocks.append(Block(hunk.header, max(0, begin - 1 - last), rows[: _ROWS_MAX - total]))
+        last = begin - 1 + hunk.old_count
+        total += len(rows)
+        size += sum(len(side.markup) for row in rows for side in row)
+        if total > _ROWS_MAX or size > _MARKUP_MAX:
+            return Drawn(found, tuple(blocks), True)
+    return Drawn(found, tuple(blocks))
+
+
+_Colours = tuple[list[Line], list[Line]]
+
+
+def _colours(payload: bytes | None, key: str, form: str) -> list[Line]:
+    try:
+        text = (payload or b"").decode()
+    except UnicodeDecodeError:
+        return []
+    return lines_of(text, language_of(key, form, text))
+
+
+def _side(line: DiffLine, colours: _Colours) -> Side:
+    number = line.old if line.kind == "removed" else line.new
+    known = colours[0] if line.kind == "removed" else colours[1]
+    pieces: Line = [Piece("", line.text)]
+    if number is not None and number <= len(known):
+        pieces = known[number - 1]
+    marks, at = [], 0
+    for span in line.spans:
+        if span.changed:
+            marks.append((at, at + len(span.text)))
+        at += len(span.text)
+    mark = {"removed": "del", "added": "ins"}.get(line.kind, "")
+    return Side(line.kind, number, line_markup(pieces, marks, mark), line.ends)
+
+
+def _inline(hunk: Hunk, colours: _Colours) -> Iterator[tuple[Side, ...]]:
+    for line in hunk.lines:
+        side = _side(line, colours)
+        other = Side(number=line.old) if line.kind != "removed" else Side()
+        yield side, other
+
+
+def _split(hunk: Hunk, colours: _Colours) -> Iterator[tuple[Side, ...]]:
+    """Removed lines stand beside the added ones that took their place."""
+    gone: list[Side] = []
+    come: list[Side] = []
+    for line in hunk.lines:
+        side = _side(line, colours)
+        if line.kind == "same":
+            yield from _paired(gone, come)
+            gone, come = [], []
+            yield Side("same", line.old, side.markup, line.ends), side
+        elif line.kind == "removed":
+            gone.append(side)
+        else:
+            come.append(side)
+    yield from _paired(gone, come)
+
+
+def _paired(gone: list[Side], come: list[Side]) -> Iterator[tuple[Side, ...]]:
+    for place in range(max(len(gone), len(come))):
+        yield (gone[place] if place < len(gone) else Side()), (come[place] if place < len(come) else Side())

@@ -1,0 +1,46 @@
+"""What becomes of a request for a page before anybody asks who makes it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from rainer.api import asking
+from rainer.api.pages.cookies import OPTIONS, sign_in
+from rainer.api.pages.links import UI
+from rainer.service.pages_options import PagesOptions
+
+_PAGES: Final = [b"-", b"ui"]
+_FEED: Final = [b"-", b"changes"]
+_WITHOUT_SESSION: Final = ([b"-", b"ui", b"-", b"static"], [b"-", b"ui", b"-", b"sign-in"])
+"""What must answer also whose session has ended."""
+
+
+def enter(scope: Any, options: PagesOptions) -> None:
+    """Make a request for a page ready; one for the feed, which pages follow, may bring a session too."""
+    segments = asking.raw_segments(scope)
+    if segments[:2] == _PAGES:
+        scope[OPTIONS] = options
+        scope["rainer_begun"] = time.perf_counter()
+        scope["rainer_asked"] = asked(scope)
+    elif segments != _FEED:
+        return
+    if segments[:4] not in _WITHOUT_SESSION:
+        sign_in(scope, options)
+
+
+def asked(scope: Any) -> str:
+    """Path and query as they were sent."""
+    query = scope["query_string"].decode("latin-1")
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def home_of(scope: Any) -> bytes | None:
+    """Where a browser is sent that asks for the server itself; None for all other requests."""
+    if scope["method"] not in ("GET", "HEAD") or asking.raw_segments(scope) != [b""]:
+        return None
+    if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
+        return None
+    root: str = scope.get("root_path", "")
+    return f"{root}{UI}".encode()

@@ -1,0 +1,38 @@
+"""Errors as pages: what is wrong, what to do next, and for whom nobody knows a way to say who he is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rainer.api.asking import IDENTITY
+from rainer.api.pages.cookies import SESSION, forget_cookie
+from rainer.api.pages.rendering import page
+from rainer.errors import DeniedError, NotFoundError, OverloadedError, PositionGone, RainerError, UnauthenticatedError
+from rainer.model.identity import ANONYMOUS
+
+_TITLES: Final = (
+    (PositionGone, "The journal has no such moment"),
+    (NotFoundError, "There is nothing here"),
+    (DeniedError, "You may not do this"),
+    (OverloadedError, "The server has too much to do"),
+)
+
+
+def refuse(request: Request, error: RainerError, status: int) -> Response:
+    """The page that tells of an error; the form to sign in where that would help."""
+    who = request.scope.get(IDENTITY, ANONYMOUS)
+    has_failed = isinstance(error, UnauthenticatedError)
+    if has_failed or (isinstance(error, DeniedError) and who is ANONYMOUS):
+        failure = "Your session has ended. Sign in once more." if has_failed else ""
+        asked = str(request.scope["rainer_asked"])
+        answer = page(
+            request, "sign_in.html", status=401, next=asked if request.method == "GET" else "", failure=failure
+        )
+        if has_failed:
+            forget_cookie(request, answer, SESSION)
+        return answer
+    title = next((words for kind, words in _TITLES if isinstance(error, kind)), "This did not work")
+    return page(request, "error.html", status=status, title=title, error=error)

@@ -1,0 +1,44 @@
+"""Forms that were sent to us: read, and proved to come from a page of ours and not from somebody else's."""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+
+from rainer.api import asking
+from rainer.api.pages.cookies import form_token_of
+from rainer.api.reading import service_of
+from rainer.errors import DeniedError, InvalidError
+
+FORM_TOKEN = "form_token"
+_FIELDS_MAX = 1_000
+
+
+async def read_form(request: Request, bytes_max: int) -> dict[str, str]:
+    """The fields of a form, the last of each name; line ends in them are `\\n`, as people meant.
+
+    Raises DeniedError for a form that another site has sent, or a page that was made for another session.
+    """
+    _check_site(request)
+    what = "this form"
+    asking.check_length(request.scope["headers"], bytes_max, what)
+    body = await asking.read_body(request.receive, bytes_max, what, service_of(request).body_timeout_s)
+    try:
+        fields = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MAX)
+    except (UnicodeDecodeError, ValueError):
+        raise InvalidError("the form cannot be read", hint="send it as application/x-www-form-urlencoded") from None
+    found = {name: value.replace("\r\n", "\n") for name, value in fields}
+    if not hmac.compare_digest(found.get(FORM_TOKEN, "").encode(), form_token_of(request).encode()):
+        raise DeniedError("the form is not of this session", hint="load the page again, and send it once more")
+    return found
+
+
+def _check_site(request: Request) -> None:
+    """Refuse what a browser says another site has sent; who is no browser says nothing, and has no cookie either."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    if site not in ("same-origin", "none") or not is_ours:
+        raise DeniedError("the form was sent by another site", hint="open the page here, and send it from there")
