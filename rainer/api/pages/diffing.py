@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Final
 
 from markupsafe import Markup
 
-from rainer.api.pages.colouring import Line, Piece, language_of, line_markup, lines_of
+from rainer.api.pages.colouring import FOLD_CHARS, Line, Piece, language_of, line_markup, lines_of
 from rainer.model.difference import Difference, Hunk, difference
 from rainer.model.difference import Line as DiffLine
 
@@ -73,7 +74,7 @@ def _colours(payload: bytes | None, key: str, form: str) -> list[Line]:
     return lines_of(text, language_of(key, form, text))
 
 
-def _side(line: DiffLine, colours: _Colours) -> Side:
+def _side(line: DiffLine, colours: _Colours, partner: DiffLine | None = None) -> Side:
     number = line.old if line.kind == "removed" else line.new
     known = colours[0] if line.kind == "removed" else colours[1]
     pieces: Line = [Piece("", line.text)]
@@ -84,13 +85,39 @@ def _side(line: DiffLine, colours: _Colours) -> Side:
         if span.changed:
             marks.append((at, at + len(span.text)))
         at += len(span.text)
+    if partner is not None and not marks:
+        marks = [_between(line.text, partner.text)]
     mark = {"removed": "del", "added": "ins"}.get(line.kind, "")
     return Side(line.kind, number, line_markup(pieces, marks, mark), line.ends)
 
 
+def _between(text: str, other: str) -> tuple[int, int]:
+    """What of a text lies between the beginning and the end that it shares with another."""
+    start = len(commonprefix([text, other]))
+    rest, others = text[start:], other[start:]
+    return start, len(text) - len(commonprefix([rest[::-1], others[::-1]]))
+
+
+def _partners(hunk: Hunk) -> dict[int, DiffLine]:
+    """Of endless lines, which are too unlike word by word, the one that took the other's place, by where they stand."""
+    found: dict[int, DiffLine] = {}
+    gone: list[int] = []
+    come: list[int] = []
+    for place, line in enumerate((*hunk.lines, None)):
+        if line is None or line.kind == "same" or (line.kind == "removed" and come):
+            for one, two in zip(gone, come, strict=False) if len(gone) == len(come) else ():
+                if min(len(hunk.lines[one].text), len(hunk.lines[two].text)) > FOLD_CHARS:
+                    found[one], found[two] = hunk.lines[two], hunk.lines[one]
+            gone, come = [], []
+        if line is not None and line.kind != "same":
+            (gone if line.kind == "removed" else come).append(place)
+    return found
+
+
 def _inline(hunk: Hunk, colours: _Colours) -> Iterator[tuple[Side, ...]]:
-    for line in hunk.lines:
-        side = _side(line, colours)
+    partners = _partners(hunk)
+    for place, line in enumerate(hunk.lines):
+        side = _side(line, colours, partners.get(place))
         other = Side(number=line.old) if line.kind != "removed" else Side()
         yield side, other
 
@@ -99,8 +126,9 @@ def _split(hunk: Hunk, colours: _Colours) -> Iterator[tuple[Side, ...]]:
     """Removed lines stand beside the added ones that took their place."""
     gone: list[Side] = []
     come: list[Side] = []
-    for line in hunk.lines:
-        side = _side(line, colours)
+    partners = _partners(hunk)
+    for place, line in enumerate(hunk.lines):
+        side = _side(line, colours, partners.get(place))
         if line.kind == "same":
             yield from _paired(gone, come)
             gone, come = [], []

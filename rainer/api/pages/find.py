@@ -30,6 +30,7 @@ _LOOKS: Final = 10
 _QUERY_CHARS_MAX: Final = 500
 _SEARCH_PATIENCE_S: Final = 20.0
 _SORT_PATIENCE_S: Final = 0.2
+_COUNT_PATIENCE_S: Final = 0.02
 
 
 async def show_home(request: Request) -> Response:
@@ -126,7 +127,17 @@ async def show_namespace(request: Request) -> Response:
     else:
         context["words"] = finding.words_of(asked.query)
     found = await _find(service, asker_of(request), asked, space)
-    return page(request, "namespace.html", found=found, **context)
+    count = await _count(service, asker_of(request), asked, space)
+    return page(request, "namespace.html", found=found, count=count, **context)
+
+
+async def _count(service: Service, asker: Asker, asked: Asked, space: Namespace) -> int | None:
+    """How many keys there are, if that is known at once; and whoever searches next finds all made ready."""
+    if asked.at is not None:
+        return None
+    texts = await service.searching.at_once(service.live, space, _COUNT_PATIENCE_S)
+    keys = asker.readable(asked.namespace)
+    return None if texts is None or not keys.is_all else len(texts.keys)
 
 
 def _now(asked: Asked, revision: int) -> Asked:
