@@ -46,7 +46,7 @@ clean: ## remove .venv and the caches; journals stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 debian-test:
-	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java libcurator-recipes-java strace
+	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java libcurator-recipes-java strace chromium
 
 npm-test:
 	@.ci/npm-packages $(VENV)/npm azurite@3.35.0

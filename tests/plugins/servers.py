@@ -23,7 +23,7 @@ from tests.services.seaweedfs import Bucket, SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs")
+_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs", "chromium")
 
 Server = TypeVar("Server", DatabaseService, ZooKeeper, SeaweedFS)
 
