@@ -65,7 +65,7 @@ def test_any_two_versions_are_compared_inline_and_side_by_side(tab: Tab) -> None
     page.click(".versions li:nth-child(1) .what")
     assert page.text_content(".diff .added .text").strip() == '"open": true,'
     page.fill("#from", "1")
-    page.click("text=Compare")
+    page.click("button:has-text('Compare')")
     page.click("text=Side by side")
     assert page.locator(".diff.split td.removed.text").count() == 3
     assert {"half-even", "even"} & set(page.locator("del").all_text_contents())
@@ -93,7 +93,7 @@ def test_the_slider_moves_a_namespace_through_its_history(tab: Tab) -> None:
     assert "As it was at revision 2" in page.text_content("#live-moment")
     assert page.text_content(".since") == "v2 → v4"
     page.click(".since")
-    assert "8000" not in page.text_content(".diff")
+    assert page.text_content("ins") == "up"
     tab.go("/-/ui/prices?at=2&only=changed")
     assert page.locator("[data-row]").count() == 1
 
@@ -109,7 +109,6 @@ def test_all_is_reached_by_the_keyboard(tab: Tab) -> None:
     page.wait_for_url("**/prices/eu.json")
     page.keyboard.press("h")
     page.wait_for_url("**/history")
-    page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url("**to=3")
@@ -183,11 +182,14 @@ def test_no_page_has_a_serious_fault_and_none_is_too_wide_for_a_phone(
 
     wide = {"width": 1280, "height": 800} if scheme == "light" else {"width": 390, "height": 844}
     tab = Tab(browser, served.url, color_scheme=scheme, viewport=wide)
+    # Colours are all that differs by night.
+    only = ["wcag2a", "wcag2aa", "wcag21aa"] if scheme == "light" else ["color-contrast"]
+    how = {"resultTypes": ["violations"], "runOnly": only}
     faults = []
     try:
         for path in PATHS:
             tab.go(path)
-            found = Axe().run(tab.page, options={"resultTypes": ["violations"]}).response["violations"]
+            found = Axe().run(tab.page, options=how).response["violations"]
             faults += [
                 f"{path}: {one['id']}: {one['nodes'][0]['html'][:200]}"
                 for one in found
