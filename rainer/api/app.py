@@ -117,14 +117,7 @@ class RainerApp:
             except RainerError as e:
                 await problem(e)(scope, hot.no_body, send)
                 return
-        if self._pages is not None and await self._enter_page(scope, send):
-            return
-        try:
-            # The credentials first: whatever is logged from here on, the scope holds no token in its path.
-            scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
-        except RainerError as e:
-            self.service.figures.requests.labels("none", str(status_of(e))).inc()
-            await (refused_page(scope, e) if is_page(scope) else problem(e))(scope, hot.no_body, send)
+        if await self._enter_page(scope, send) or not await self._identify(scope, send):
             return
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
@@ -138,6 +131,17 @@ class RainerApp:
                     return
         await self._measured(scope, receive, send)
 
+    async def _identify(self, scope: Any, send: Any) -> bool:
+        """Note who makes a request; False if he is refused, and told so."""
+        try:
+            # The credentials first: whatever is logged from here on, the scope holds no token in its path.
+            scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
+        except RainerError as e:
+            self.service.figures.requests.labels("none", str(status_of(e))).inc()
+            await (refused_page(scope, e) if is_page(scope) else problem(e))(scope, hot.no_body, send)
+            return False
+        return True
+
     def _page_table(self) -> Table:
         if self._pages is None:
             return ()
@@ -147,6 +151,9 @@ class RainerApp:
 
     async def _enter_page(self, scope: Any, send: Any) -> bool:
         """Make a request for a page ready; True if it is answered, for a browser asked for the server itself."""
+        path: str = scope["path"]
+        if self._pages is None or ("/-/" not in path and not path.endswith("/")):  # the hot calls are let through
+            return False
         from rainer.api.pages.entering import enter, home_of
 
         home = home_of(scope)

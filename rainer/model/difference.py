@@ -241,10 +241,10 @@ def _likeness(a: Counter[str], b: Counter[str]) -> float:
 
 def changed_words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """Both lines cut into spans, those marked that the other line does not have."""
-    head = _common_start(old, new)
+    head = common_start(old, new)
     while head and (_inside_word(old, head) or _inside_word(new, head)):
         head -= 1
-    tail = _common_start(old[head:][::-1], new[head:][::-1])
+    tail = common_start(old[head:][::-1], new[head:][::-1])
     while tail and (_inside_word(old, len(old) - tail) or _inside_word(new, len(new) - tail)):
         tail -= 1
     ours = _TOKEN.findall(old[head : len(old) - tail])
@@ -257,7 +257,7 @@ def changed_words(old: str, new: str) -> tuple[tuple[Span, ...], tuple[Span, ...
     )
 
 
-def _common_start(a: str, b: str) -> int:
+def common_start(a: str, b: str) -> int:
     """How many characters both begin with; by halves, for slices compare far faster than characters one by one."""
     low, high = 0, min(len(a), len(b))
     while low < high:

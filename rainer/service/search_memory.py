@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol, TypeVar
 
 from rainer.journal.listing import HeadRow
 from rainer.journal.reads import Reads
 from rainer.journal.row import Namespace, State, known_namespace
 from rainer.service.head_texts import HeadTexts, Text, text_of
 
+T = TypeVar("T")
 _CHANGED_MAX: Final = 20_000
 """So many commits later all is read anew: to look through more costs as much."""
 _ROWS: Final = 100
@@ -25,7 +26,7 @@ class Reading(Protocol):
 
     reads: Reads
 
-    async def in_thread(self, read: Any, *arguments: Any) -> Any: ...
+    async def in_thread(self, read: Callable[..., T], *arguments: Any) -> T: ...
 
 
 class SearchMemory:

@@ -12,7 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import caching, fan_out, fetching, listing, load, machine, mirrors, opening, resolving, throughput
+from tests.benchmarks import (
+    caching,
+    fan_out,
+    fetching,
+    listing,
+    load,
+    machine,
+    mirrors,
+    opening,
+    pages,
+    resolving,
+    throughput,
+)
 from tests.benchmarks.load import Pace, WrongMeasure
 from tests.benchmarks.peers import EtcdPeer
 from tests.benchmarks.report import Results, table
@@ -72,6 +84,7 @@ _STAGES = (
     Stage(
         "ZooKeeper mirrors: beside kazoo's", mirrors.tree_cache, (ZooKeeper.available,), ("mirrors/treecache",)
     ),
+    Stage("the web page: many keys", pages.many_keys, (), pages.ROWS),
     Stage("cache hits", caching.hits, (caching.missing_peers,), caching.HIT_ROWS),
     Stage("fetch from S3", fetching.fetching, (SeaweedFS.available, fetching.missing_s5cmd), fetching.ROWS),
     Stage("resolve assets", resolving.resolving, (), resolving.ROWS),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from os.path import commonprefix
+from dataclasses import dataclass, field
 from typing import Final
 
 from markupsafe import Markup
 
 from rainer.api.pages.colouring import FOLD_CHARS, Line, Piece, language_of, line_markup, lines_of
-from rainer.model.difference import Difference, Hunk, difference
+from rainer.model.difference import Difference, Hunk, common_start, difference
 from rainer.model.difference import Line as DiffLine
 
 _ROWS_MAX: Final = 4_000
@@ -23,7 +22,7 @@ class Side:
 
     kind: str = "none"
     number: int | None = None
-    markup: Markup = Markup("")
+    markup: Markup = field(default_factory=Markup)
     ends: bool = True
 
 
@@ -93,9 +92,8 @@ def _side(line: DiffLine, colours: _Colours, partner: DiffLine | None = None) ->
 
 def _between(text: str, other: str) -> tuple[int, int]:
     """What of a text lies between the beginning and the end that it shares with another."""
-    start = len(commonprefix([text, other]))
-    rest, others = text[start:], other[start:]
-    return start, len(text) - len(commonprefix([rest[::-1], others[::-1]]))
+    start = common_start(text, other)
+    return start, len(text) - common_start(text[start:][::-1], other[start:][::-1])
 
 
 def _partners(hunk: Hunk) -> dict[int, DiffLine]:

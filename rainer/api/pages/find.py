@@ -59,7 +59,7 @@ def _last_of_each(service: Service, asker: Asker, spaces: Sequence[Namespace]) -
 def _readable_recent(
     service: Service, asker: Asker, by_id: dict[int, str], namespace: str | None, limit: int, before: int | None = None
 ) -> tuple[list[Row], int | None]:
-    """Commits that somebody may read, newest first, and before which revision to go on; in a bounded number of looks."""
+    """Commits that somebody may read, newest first, and before which revision to go on; after a few looks it ends."""
     found: list[Row] = []
     for _ in range(_LOOKS):
         rows = service.reads.recent(namespace, before=before, limit=limit)

@@ -14,7 +14,7 @@ from rainer.journal.reads import Reads
 from rainer.journal.row import Row, State
 from rainer.model.difference import decode
 from rainer.model.key_set import KeySet
-from rainer.service.head_texts import Hit, HeadTexts
+from rainer.service.head_texts import HeadTexts, Hit
 
 PAGE: Final = 100
 SEARCH_PAGE: Final = 50
@@ -22,6 +22,7 @@ _WALK_ROWS: Final = 1_000
 _WALK_BYTES: Final = 64 * 1024 * 1024
 CHANGED_MAX: Final = 2_000
 """So many commits are looked through for what changed since a moment."""
+CHANGED_SHOWN: Final = 300
 _AROUND: Final = 60
 _WORD: Final = re.compile(r'"([^"]+)"|(\S+)')
 
@@ -85,14 +86,15 @@ def _of_entry(texts: HeadTexts, key: str) -> Shown:
 
 def search(reads: Reads, texts: HeadTexts, space: int, keys: KeySet, words: Sequence[str], page: int) -> Found:
     """A page of heads that hold all the words in key or payload; runs in a thread."""
-    hits = [hit for hit in texts.search(words) if keys.is_all or hit.entry.key in keys]
+    hits, is_more = texts.search(words, None if keys.is_all else keys)
     chosen = hits[page * SEARCH_PAGE : (page + 1) * SEARCH_PAGE]
     snippets = _snippets(reads, space, [hit for hit in chosen if not hit.by_key], words)
     rows = []
     for hit in chosen:
         line, snippet = snippets.get(hit.entry.key, (0, ""))
         rows.append(replace(_of_entry(texts, hit.entry.key), snippet=snippet, line=line))
-    return Found(rows, str(page + 1) if (page + 1) * SEARCH_PAGE < len(hits) else None, len(hits))
+    after = str(page + 1) if (page + 1) * SEARCH_PAGE < len(hits) else None
+    return Found(rows, after, len(hits), is_more)
 
 
 def _snippets(reads: Reads, space: int, hits: Sequence[Hit], words: Sequence[str]) -> dict[str, tuple[int, str]]:
@@ -180,8 +182,10 @@ def changed_since(reads: Reads, namespace: str, keys: KeySet, revision: int) -> 
             first_version[row.key] = row.version
     is_cut = len(found) == CHANGED_MAX and found[-1].revision > revision
     rows = [_changed(row, first_version[key] - 1) for key, row in newest.items()]
-    notes = [f"only the last {CHANGED_MAX:,} commits were looked through"] if is_cut else []
-    return Found(rows, total=len(rows), notes=notes)
+    notes = []
+    if is_cut or len(rows) > CHANGED_SHOWN:
+        notes = ["more has changed since than one page tells: these changed last"]
+    return Found(rows[:CHANGED_SHOWN], total=len(rows), notes=notes)
 
 
 def _changed(row: Row, then: int) -> Shown:

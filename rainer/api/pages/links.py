@@ -17,7 +17,7 @@ def _query(parameters: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Addresses below the place where the app is mounted. Parameters that say nothing are left out; `from_` is `from`."""
+    """Addresses below the place where the app is mounted. What says nothing is left out; `from_` is `from`."""
 
     base: str
     static_hash: str

@@ -44,7 +44,8 @@ def fill(client: Client) -> None:
     prices, value = client.in_namespace("prices"), PRICES
     for version, (why, change) in enumerate(STEPS, 1):
         value = value | change
-        prices.commit("eu.json", (json.dumps(value, indent=2) + "\n").encode(), version=version, author="ada", comment=why)
+        text = json.dumps(value, indent=2) + "\n"
+        prices.commit("eu.json", text.encode(), version=version, author="ada", comment=why)
     for number in range(130):
         payload = f"timeout = {number}\nname = 'needle-{number}'\n".encode()
         client.commit(f"service-{number:03}", payload, version=1, author="grace", comment="Initial import")
