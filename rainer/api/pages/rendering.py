@@ -29,7 +29,6 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
     "Vary": "Cookie, Accept",
 }
 THEMES: Final = ("light", "dark")
