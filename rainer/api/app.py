@@ -32,7 +32,7 @@ from rainer.api.asking import IDENTITY
 from rainer.api.list_memory import ListMemory
 from rainer.api.problems import problem, status_of
 from rainer.api.routing import OURS, Table, is_page, make_app, on_bug, refused_page
-from rainer.errors import RainerError
+from rainer.errors import RainerError, missing_extra
 from rainer.journal import Journal
 from rainer.model import names
 from rainer.model.identity import OPEN
@@ -145,8 +145,10 @@ class RainerApp:
     def _page_table(self) -> Table:
         if self._pages is None:
             return ()
-        from rainer.api.pages.routes import TABLE  # needs Jinja2, which a server without pages does not
-
+        try:
+            from rainer.api.pages.routes import TABLE
+        except ImportError as e:  # a server without pages needs neither Jinja2 nor Pygments
+            raise missing_extra("the web page needs libraries that are not installed (or --no-pages)") from e
         return TABLE
 
     async def _enter_page(self, scope: Any, send: Any) -> bool:

@@ -109,7 +109,9 @@ def _settings_flag(row: Setting, hidden: bool) -> Callable[[F], F]:
     words = f"{row.help}  [{default}{', '.join((row.environment, *row.aliases))}]"
     is_switch = row.kind.choices == () and row.kind.label == "yes|no"
     how: dict[str, Any] = {"is_flag": True, "default": None} if is_switch else {"type": _SettingType(row)}
-    return click.option(row.flag, row.name, help=words, callback=keep, expose_value=False, hidden=hidden, **how)
+    # What is on unless told otherwise can only be of use as a flag if that turns it off.
+    flag = f"{row.flag}/--no-{row.flag.removeprefix('--')}" if is_switch and row.default is True else row.flag
+    return click.option(flag, row.name, help=words, callback=keep, expose_value=False, hidden=hidden, **how)
 
 
 def complete_keys(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

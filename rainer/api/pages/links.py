@@ -11,7 +11,11 @@ UI = "/-/ui"
 
 
 def _query(parameters: Mapping[str, Any]) -> str:
-    given = {name.rstrip("_"): value for name, value in parameters.items() if value is not None and value != "" and value is not False}
+    given = {
+        name.rstrip("_"): value
+        for name, value in parameters.items()
+        if value is not None and value != "" and value is not False
+    }
     return "?" + urlencode(given) if given else ""
 
 

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Final, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from rainer.api import needs
 from rainer.api.pages import find, history, read, signing_in, static_files
-from rainer.api.routing import Table
+from rainer.api.routing import Table, is_page
+from rainer.errors import NotFoundError
 
-TABLE: Final[Table] = (
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def _entered(endpoint: Endpoint) -> Endpoint:
+    """Refuse pages where no browser is to be: below the path that carries an old client's token."""
+
+    @wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        if not is_page(request.scope):
+            raise NotFoundError("there are no pages below a token's path", hint="open /-/ui, and sign in")
+        return await endpoint(request)
+
+    return answer
+
+
+_PAGES: Final[Table] = (
     ("GET", "/-/ui", find.show_home, needs.SEE),
     ("GET", "/-/ui/-/static/{hash}/{name}", static_files.read_static, needs.OPEN),
     ("GET", "/-/ui/-/sign-in", signing_in.show_sign_in, needs.OPEN),
@@ -21,3 +42,5 @@ TABLE: Final[Table] = (
     ("GET", "/-/ui/{namespace}/{key}/diff", history.show_history, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/blame", history.show_blame, needs.READ_KEY),
 )
+TABLE: Final[Table] = tuple((method, path, _entered(endpoint), held) for method, path, endpoint, held in _PAGES)
+"""Every page, and what it needs; the tests hold to this table."""

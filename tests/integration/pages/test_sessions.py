@@ -40,6 +40,7 @@ class Site:
             client.in_namespace("rainer").commit("policy", POLICY, version=1)
             client.commit("open.a", b"for all", version=1)
             client.commit("shut.b", b"for few", version=1)
+            client.changes(since=0)  # the thread that reads the feed is the server's, and no test's
 
     def sign_in(self, token: str, onward: str = "") -> tuple[requests.Session, requests.Response]:
         session = requests.Session()
@@ -59,9 +60,9 @@ def form_token(page: str) -> str:
 def site(_guardian: None) -> Iterator[Site]:
     root = secrets.new_secret()
     access = AccessOptions(is_on=True, bootstrap_token=root)
-    with Journal("memory:") as journal:
-        with hosted(create_app(journal, ServiceOptions(access=access, pages=PagesOptions()))) as url:
-            yield Site(url, root)
+    options = ServiceOptions(access=access, pages=PagesOptions())
+    with Journal("memory:") as journal, hosted(create_app(journal, options)) as url:
+        yield Site(url, root)
 
 
 def test_every_page_allows_nothing_but_our_own_files(served: RainerServer) -> None:
@@ -132,6 +133,8 @@ def test_a_session_stands_for_its_token_and_holds_none(site: Site) -> None:
     assert "shut.b" not in session.get(f"{site.url}/-/ui/diary?q=for", timeout=10).text
     assert "shut.b" not in session.get(f"{site.url}/-/ui/diary?view=changes", timeout=10).text
     assert session.get(f"{site.url}/-/ui/diary/shut.b", timeout=10).status_code == 403
+    feed = session.get(f"{site.url}/-/changes?namespace=diary", timeout=10)  # which pages follow
+    assert [change["key"] for change in feed.json()["changes"]] == ["open.a"]
     assert session.get(f"{site.url}/diary/open.a", timeout=10).status_code == 403  # the API takes no cookies
     session.post(f"{site.url}/-/ui/-/sign-out", {"form_token": form_token(page)}, timeout=10)
     assert session.get(f"{site.url}/-/ui/diary", timeout=10).status_code == 401
