@@ -15,10 +15,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: help run test bench faults lint clean debian-test debian-bench npm-test
+.PHONY: help run test bench faults lint screenshots clean debian-test debian-bench npm-test
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ARGS='...' is handed on (make test ARGS='-k feed -x'); PYTHON=python3.13 chooses the interpreter."
 
@@ -41,6 +41,9 @@ lint: $(VENV)/.dev ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+screenshots: $(VENV)/.dev debian-test ## pictures of every web page into docs/screenshots, to be looked at
+	$(BIN)/python -m tests.screenshots docs/screenshots $(ARGS)
 
 clean: ## remove .venv and the caches; journals stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

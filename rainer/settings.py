@@ -126,9 +126,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("head_memory_bytes", "server", BYTES, limits.HEAD_MEMORY_BYTES, "Memory for answers of head reads"),
     Setting("pages", "server", SWITCH, True, "Serve the web page, to browsers that ask for `/`"),
     Setting("pages_memory_bytes", "server", BYTES, limits.SEARCH_MEMORY_BYTES, "Memory for searching on the web page"),
-    Setting(
-        "pages_secret", "server", TEXT, None, "Secret of the web page's sessions; none: a new one", secret=True
-    ),
+    Setting("pages_secret", "server", TEXT, None, "Secret of the web page's sessions; none: a new one", secret=True),
     Setting("body_timeout_s", "server", SECONDS, limits.BODY_TIMEOUT_S, "Seconds in which a request must arrive"),
     Setting("identity", "server", SWITCH, False, "Ask everybody who he is; off, the server listens on loopback only"),
     Setting(

@@ -193,5 +193,5 @@ def _changed(row: Row, then: int) -> Shown:
     if row.is_empty:
         since = "removed" if then else "passed"
     return Shown(
-        row.key, then, row.author, row.comment, row.recorded_ms, row.revision, since=since, now_version=row.version
+        row.key, then, row.author, row.comment, row.mtime_ms, row.revision, since=since, now_version=row.version
     )

@@ -181,6 +181,19 @@ def test_every_page_says_what_it_needs() -> None:
     }  # fmt: skip
 
 
+def test_a_namespace_too_large_to_be_held_is_searched_and_sorted_all_the_same() -> None:
+    options = ServiceOptions(pages=PagesOptions(memory_bytes=5_000))
+    with Journal("memory:") as journal, hosted(create_app(journal, options)) as url:
+        for number in range(120):
+            journal.append(f"k{number:03}", f"needle {number}".encode() * 20, version=1, author="ada")
+        page = requests.get(f"{url}/-/ui/diary?q=needle+7", timeout=10).text
+        assert page.count("data-row") == 21
+        assert "120 keys were searched" in page
+        page = requests.get(f"{url}/-/ui/diary?sort=changed", timeout=10).text
+        assert page.count("data-row") == 100
+        assert "sorted by key" in page
+
+
 def test_without_pages_there_are_none() -> None:
     with Journal("memory:") as journal, hosted(create_app(journal)) as url:
         assert requests.get(f"{url}/-/ui", headers=HTML, timeout=10).json()["code"] == "not-found"
