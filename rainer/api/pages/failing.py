@@ -7,10 +7,12 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rainer.api import asking
 from rainer.api.asking import IDENTITY
 from rainer.api.pages.cookies import SESSION, forget_cookie
 from rainer.api.pages.rendering import page
 from rainer.errors import DeniedError, NotFoundError, OverloadedError, PositionGone, RainerError, UnauthenticatedError
+from rainer.model import names
 from rainer.model.identity import ANONYMOUS
 
 _TITLES: Final = (
@@ -35,4 +37,10 @@ def refuse(request: Request, error: RainerError, status: int) -> Response:
             forget_cookie(request, answer, SESSION)
         return answer
     title = next((words for kind, words in _TITLES if isinstance(error, kind)), "This did not work")
-    return page(request, "error.html", status=status, title=title, error=error)
+    return page(request, "error.html", status=status, title=title, error=error, namespace=_namespace(request))
+
+
+def _namespace(request: Request) -> str | None:
+    """The namespace in the path, to which a way leads back; None where the path names none."""
+    named = [segment.decode("latin-1") for segment in asking.raw_segments(request.scope)[2:3]]
+    return named[0] if named and names.is_namespace(named[0]) else None
