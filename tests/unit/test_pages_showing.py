@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from rainer.api.pages.blaming import blame
 from rainer.api.pages.colouring import Piece, language_of, line_markup, lines_of, split_lines
 from rainer.api.pages.diffing import draw
+from rainer.api.pages.read import VIEW_CHARS, piece_starts
 from rainer.api.pages.showing import HIDDEN, ago, first_line, marked, plain, shell_word, size, visible
 from rainer.journal import Journal
 
@@ -77,6 +79,21 @@ def test_a_long_line_is_folded_and_a_longer_one_is_cut() -> None:
     assert len(markup) < 80_000
     assert "download has" in markup
     assert max(map(len, re.findall(r"x+", markup))) <= 4_000
+
+
+def test_a_text_is_cut_into_pieces_after_lines_where_there_are_any() -> None:
+    for text in ("", "a\n" * 100, "x" * 200_000, "\n" * 5_000, "head\n" + "y" * 70_000 + "\nend", "ab\n" * 30_000):
+        starts = [*piece_starts(text), len(text)]
+        pieces = [text[low:high] for low, high in pairwise(starts)]
+        assert all(len(piece) <= VIEW_CHARS and piece.count("\n") <= 2_000 for piece in pieces)
+        assert all(pieces) or not text
+    assert len(piece_starts("a\n" * 1_999 + "z")) == 1
+
+
+def test_of_what_is_very_long_a_difference_shows_the_beginning() -> None:
+    drawn = draw(b"a\n" * 50_000, b"b\n" * 50_000, "k", "any", split=True, context=3)
+    assert drawn.is_cut
+    assert sum(len(block.rows) for block in drawn.blocks) == 4_000
 
 
 def test_a_difference_marks_words_over_colours() -> None:

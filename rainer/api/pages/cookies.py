@@ -92,10 +92,9 @@ def keep_seed(scope: Any, answer_headers: list[tuple[bytes, bytes]]) -> None:
 
 def set_cookie(request: Request, answer: Response, name: str, value: str, max_age_s: int | None) -> None:
     """Keep something in the browser that no script may read and no other site may have sent."""
-    options: PagesOptions = request.scope[OPTIONS]
-    answer.set_cookie(
-        name, value, max_age=max_age_s, path="/", secure=options.is_secure, httponly=True, samesite="strict"
-    )
+    # A proxy that ends TLS before us passes the browser's word on how it came.
+    is_secure = request.scope[OPTIONS].is_secure or request.headers.get("origin", "").startswith("https://")
+    answer.set_cookie(name, value, max_age=max_age_s, path="/", secure=is_secure, httponly=True, samesite="strict")
 
 
 def forget_cookie(request: Request, answer: Response, name: str) -> None:

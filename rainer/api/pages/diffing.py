@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from markupsafe import Markup
@@ -30,7 +31,6 @@ class Side:
 class Block:
     """Rows that stand together; `skipped` unchanged lines lie before them."""
 
-    header: str
     skipped: int
     rows: tuple[tuple[Side, ...], ...]
 
@@ -51,14 +51,16 @@ def draw(old: bytes | None, new: bytes | None, key: str, form: str, *, split: bo
     blocks: list[Block] = []
     total = last = size = 0
     for hunk in found.hunks:
-        rows = tuple(_split(hunk, colours) if split else _inline(hunk, colours))
+        rows: list[tuple[Side, ...]] = []
         begin = hunk.old_start if hunk.old_count else hunk.old_start + 1
-        blocks.append(Block(hunk.header, max(0, begin - 1 - last), rows[: _ROWS_MAX - total]))
-        last = begin - 1 + hunk.old_count
+        skipped, last = max(0, begin - 1 - last), begin - 1 + hunk.old_count
+        for row in _split(hunk, colours) if split else _inline(hunk, colours):
+            if total + len(rows) == _ROWS_MAX or size > _MARKUP_MAX:
+                return Drawn(found, (*blocks, Block(skipped, tuple(rows))), True)
+            rows.append(row)
+            size += sum(len(side.markup) for side in row)
+        blocks.append(Block(skipped, tuple(rows)))
         total += len(rows)
-        size += sum(len(side.markup) for row in rows for side in row)
-        if total > _ROWS_MAX or size > _MARKUP_MAX:
-            return Drawn(found, tuple(blocks), True)
     return Drawn(found, tuple(blocks))
 
 
@@ -122,22 +124,25 @@ def _inline(hunk: Hunk, colours: _Colours) -> Iterator[tuple[Side, ...]]:
 
 def _split(hunk: Hunk, colours: _Colours) -> Iterator[tuple[Side, ...]]:
     """Removed lines stand beside the added ones that took their place."""
-    gone: list[Side] = []
-    come: list[Side] = []
     partners = _partners(hunk)
+    gone: list[int] = []
+    come: list[int] = []
+
+    def paired() -> Iterator[tuple[Side, ...]]:
+        for pair in zip_longest(gone, come):
+            yield tuple(
+                Side() if place is None else _side(hunk.lines[place], colours, partners.get(place)) for place in pair
+            )
+        gone.clear()
+        come.clear()
+
     for place, line in enumerate(hunk.lines):
-        side = _side(line, colours, partners.get(place))
-        if line.kind == "same":
-            yield from _paired(gone, come)
-            gone, come = [], []
-            yield Side("same", line.old, side.markup, line.ends), side
-        elif line.kind == "removed":
-            gone.append(side)
+        if line.kind == "removed":
+            gone.append(place)
+        elif line.kind == "added":
+            come.append(place)
         else:
-            come.append(side)
-    yield from _paired(gone, come)
-
-
-def _paired(gone: list[Side], come: list[Side]) -> Iterator[tuple[Side, ...]]:
-    for place in range(max(len(gone), len(come))):
-        yield (gone[place] if place < len(gone) else Side()), (come[place] if place < len(come) else Side())
+            yield from paired()
+            side = _side(line, colours)
+            yield Side("same", line.old, side.markup, line.ends), side
+    yield from paired()

@@ -27,6 +27,7 @@ _CONTEXT: Final = 3
 _WHOLE: Final = 1_000_000
 _AGES: Final = 5
 _BLAME_LINES_MAX: Final = 5_000
+_BLAME_CHARS_MAX: Final = 500_000
 
 
 async def show_history(request: Request) -> Response:
@@ -95,13 +96,21 @@ async def show_blame(request: Request) -> Response:
         lines = await service.live.in_thread(_coloured, found, key, space.format)
     return page(
         request, "blame.html", namespace=namespace, key=key, space=space, head=head, row=row, found=found,
-        groups=[] if found is None else _groups(found, lines), tab="blame", is_cut=len(lines) >= _BLAME_LINES_MAX,
+        groups=[] if found is None else _groups(found, lines), tab="blame",
+        is_cut=found is not None and len(lines) < len(found.lines),
     )  # fmt: skip
 
 
 def _coloured(found: Blame, key: str, form: str) -> list[Markup]:
     text = "\n".join(found.lines)
-    return [line_markup(line) for line in lines_of(text, language_of(key, form, text))[:_BLAME_LINES_MAX]]
+    left = _BLAME_CHARS_MAX
+    lines: list[Markup] = []
+    for line in lines_of(text, language_of(key, form, text))[:_BLAME_LINES_MAX]:
+        left -= sum(len(piece.text) for piece in line)
+        if lines and left < 0:
+            break
+        lines.append(line_markup(line))
+    return lines
 
 
 def _groups(found: Blame, lines: list[Markup]) -> list[tuple[Row | None, int, list[tuple[int, Markup]]]]:

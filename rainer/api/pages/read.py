@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -28,6 +29,7 @@ from rainer.model.marks import members_of
 VIEW_CHARS: Final = 65_536
 """So much of a text is on one page; the rest is on the next ones."""
 _LINES: Final = 2_000
+_SOME_LINES: Final = re.compile(rf"(?:[^\n]*+\n){{1,{_LINES}}}+")
 _ASSETS: Final = 500
 _BYTES_ROWS: Final = 64
 _REVISION_MAX: Final = 2**63 - 1
@@ -112,11 +114,14 @@ def _view(row: Row, space: Namespace, piece: int, *, as_text: bool) -> View:
 def piece_starts(text: str) -> list[int]:
     """Where the pieces of a text begin that one page shows: after a line's end where there is one in reach."""
     starts = [0]
-    while len(text) - starts[-1] > VIEW_CHARS:
+    while True:
         begin = starts[-1]
-        end = text.rfind("\n", begin + VIEW_CHARS // 2, begin + VIEW_CHARS) + 1
-        starts.append(end or begin + VIEW_CHARS)
-    return starts
+        stop = begin + VIEW_CHARS
+        lines = _SOME_LINES.match(text, begin, stop)
+        end = stop if lines is None else lines.end()
+        if end >= len(text) or (stop >= len(text) and text.count("\n", begin) < _LINES):
+            return starts
+        starts.append(end)
 
 
 def _assets(payload: bytes) -> Manifest | None:

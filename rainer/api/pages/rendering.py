@@ -45,7 +45,7 @@ def environment() -> Environment:
     made.filters |= {
         "visible": showing.visible, "plain": showing.plain, "marked": showing.marked, "size": showing.size,
         "number": showing.number, "ago": showing.ago, "exact": showing.exact_time, "first_line": showing.first_line,
-        "iso": times.format_iso, "shell": showing.shell_word,
+        "iso": times.format_iso, "shortened": showing.shortened, "shell": showing.shell_word,
     }  # fmt: skip
     return made
 

@@ -33,6 +33,7 @@ _CONTROLS: Final = (
     "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US",
 )  # fmt: skip
 _UNITS: Final = ("B", "kB", "MB", "GB")
+_SHORT_CHARS: Final = 300
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -78,8 +79,13 @@ def marked(text: str, words: Sequence[str]) -> Markup:
 
 
 def first_line(text: str) -> str:
-    """The first line of a comment."""
-    return text.strip("\n").partition("\n")[0]
+    """The first line of a comment, or as much of it as a row has room for."""
+    return shortened(text.strip("\n").partition("\n")[0])
+
+
+def shortened(text: str) -> str:
+    """A text for a row or a title, where many of them stand on one page."""
+    return text if len(text) <= _SHORT_CHARS else f"{text[:_SHORT_CHARS]}…"
 
 
 def size(size_bytes: int) -> str:
