@@ -10,6 +10,8 @@ _AUTHORIZATION: Final = b"authorization"
 _BEARER: Final = b"bearer"
 _MARK: Final = "/-/t/"
 _HIDDEN: Final = "***"
+HIDDEN_TOKEN_PATH: Final = _MARK + _HIDDEN
+"""What a path that carried a token begins with, below the place where the app is mounted."""
 CERTIFICATE: Final = "rainer_certificate"
 """The member of a scope that holds the name in the client's certificate, which the server below has checked."""
 
@@ -69,5 +71,5 @@ def hide_token_path(scope: Any, may_sign_in: bool) -> bytes | None:
     scope["raw_path"] = b"/".join(parts)
     scope["path"] = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
     if may_sign_in:
-        scope["root_path"] = f"{above}{_MARK}{_HIDDEN}"
+        scope["root_path"] = above + HIDDEN_TOKEN_PATH
     return token

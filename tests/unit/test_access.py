@@ -228,6 +228,9 @@ def test_a_path_may_carry_the_token_where_that_is_on(journal: Journal) -> None:
         assert caller.ask("POST", f"{base}/diary/k%20y/1", body=b"x").json()["author"] == "ada"
         assert caller.ask("GET", f"{base}/diary/k%20y").body == b"x"
         assert caller.ask("GET", f"{base}/diary?limit=1").json()["k y"]["version"] == 1
+        assert caller.ask("POST", f"{base}/diary/other/1", body=b"x").status == 200
+        link = caller.ask("GET", f"{base}/diary?limit=1").headers["link"]
+        assert link.startswith("<?limit=1&after=k+y&")
         missing = caller.ask("GET", f"{base}/-/nothing")
         assert missing.status == 404
         assert token not in missing.body.decode()
