@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
+from rainer import limits
 from rainer.access.permissions import Asker, Permissions
 from rainer.errors import (
     ApprovalRequired,
@@ -31,7 +32,7 @@ from rainer.model import names, times
 from rainer.model.commit import Draft
 from rainer.model.identity import Identity
 from rainer.model.marks import Marks
-from rainer.model.proposal import COMMITTED, OPEN, REJECTED, Proposal
+from rainer.model.proposal import COMMITTED, OPEN, REJECTED, STALE, Proposal
 from rainer.proposals import ProposalTable, judging
 from rainer.proposals.table import unknown
 from rainer.service.refusals import RefusedDraft
@@ -99,6 +100,9 @@ class Proposing:
         """Proposals that the asker may see, the newest first, and behind which one to go on; None at the end."""
         if before is not None:
             _checked(before)
+        elif state in (COMMITTED, STALE):  # those of which only the journal knows it yet
+            for waiting in await self._in_thread(partial(self.table.list, OPEN, limit=limits.PROPOSALS_OPEN_MAX)):
+                await self._looked_at(waiting)
         found = await self._in_thread(partial(self.table.list, state, before=before, limit=limit))
         last = found[-1].id if len(found) == limit else None
         seen = [
