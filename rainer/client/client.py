@@ -63,7 +63,7 @@ class Client(ServerCalls, ProposalCalls):
         if author is not None:
             names.check_author(author)
         self.author = author
-        self._own_name: str | None = None
+        self._own_name = None
         address = Address.parse(url).with_token(token)
         transport = Transport(address, session)
         policy = retries if isinstance(retries, Retries) else Retries(retries)
@@ -97,16 +97,6 @@ class Client(ServerCalls, ProposalCalls):
         other.author, other._own_name = self.author, self._own_name
         other._start(self._address.in_namespace(name), self._caller)
         return other
-
-    def own_name(self) -> str | None:
-        """The name that this client's commits get where it has a token or certificate; None where it has neither.
-
-        Asked of the server once. None, too, where identity is off there, or it is an ancestor's.
-        """
-        if self._own_name is None:
-            proves = self._address.token is not None or self._caller.transport.has_certificate
-            self._own_name = self.whoami()["name"] if proves else ""
-        return self._own_name or None
 
     def close(self) -> None:
         """Close the pooled connections, those of clients made by in_namespace too; a later call opens new ones."""
