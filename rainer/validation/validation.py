@@ -105,6 +105,8 @@ class Validation:
             return
         if not (is_little(found) and check_quickly(in_force, found)):
             await _in(asked.parsing, check_schemas, in_force, found)
+        if not any(rule.size_factor or rule.hook for one in found for rule in one.rules):
+            return
         previous = await _previous(live, asked.drafts, found)
         for one in found:
             check_size(one, previous.get(one.place))
