@@ -24,7 +24,7 @@ from tests.services.seaweedfs import SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 _FULL = Pace(rounds=5, seconds=3, warm_up_s=1, heads=100_000)
-_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.1)
+_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.02)
 
 
 class Stage(NamedTuple):
