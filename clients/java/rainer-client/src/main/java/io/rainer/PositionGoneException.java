@@ -1,0 +1,23 @@
+package io.rainer;
+
+import java.util.Map;
+
+/** The journal does not hold the position asked for (restored or other lineage): reload from the heads. */
+public class PositionGoneException extends NotFoundException {
+    private static final long serialVersionUID = 1L;
+
+    /** An error with code {@code position-gone}; see {@link RainerException} for the arguments. */
+    public PositionGoneException(String message, String hint, Map<String, ?> details) {
+        this("position-gone", message, hint, false, details);
+    }
+
+    /** The same without a hint or details. */
+    public PositionGoneException(String message) {
+        this(message, null, Map.of());
+    }
+
+    /** For an error of this branch with a code of its own. */
+    protected PositionGoneException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
+        super(code, message, hint, retryable, details);
+    }
+}
