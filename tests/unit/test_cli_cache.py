@@ -197,6 +197,23 @@ def test_info(rainer: CommandLine) -> None:
     assert found["pins"] == {"service": 1}
 
 
+def test_unpin(rainer: CommandLine) -> None:
+    cached(rainer, "a", b"x")
+    with AssetCache(rainer.folder / "cache") as cache:
+        for label in ("one", "two", "of three words"):
+            cache.pin(label, [hashlib.sha256(b"x").hexdigest()])
+    absent = rainer("cache", "unpin", "one", "none")
+    assert (absent.code, "no label 'none'" in absent.err, "rainer cache info" in absent.err) == (4, True, True)
+    assert rainer.ok("cache", "unpin", "one").text == "unpinned one\n"
+    assert rainer.ok("cache", "unpin", "of three words", "--json").json == {"unpinned": ["of three words"]}
+    assert rainer("cache", "unpin", "two", "--cache-read-only").code == 6
+    assert rainer.ok("cache", "info", "--json").json["pins"] == {"two": 1}
+    assert rainer.ok("cache", "unpin", "--all").text == "unpinned two\n"
+    assert rainer("cache", "unpin", "--all").code == 1
+    for words in ((), ("one", "--all")):
+        assert "either LABELs or --all" in rainer("cache", "unpin", *words).err
+
+
 def test_offline_and_stale(rainer: CommandLine) -> None:
     uri, path = cached(rainer, "a")
     (rainer.folder / "store").rename(rainer.folder / "away")

@@ -10,7 +10,7 @@ import click
 from rainer.cli import records
 from rainer.cli.asset_lines import Cell, print_rows, size_words
 from rainer.cli.asset_places import cache_flags, fetching_cache_flags, opened_cache
-from rainer.cli.commands.cache_care import gc, remove, verify
+from rainer.cli.commands.cache_care import gc, remove, unpin, verify
 from rainer.cli.durations import span_words
 from rainer.cli.invocation import Invocation
 from rainer.cli.moments import ago
@@ -137,5 +137,5 @@ def info(run: Invocation, as_json: bool) -> None:
 
 _SWITCHES = (("read-only", "is_read_only"), ("shared", "is_shared"), ("offline", "is_offline"))
 
-for _command in (remove, verify, gc):
+for _command in (remove, unpin, verify, gc):
     command.add_command(_command)
