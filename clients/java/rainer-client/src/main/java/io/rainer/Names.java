@@ -113,19 +113,8 @@ public final class Names {
     }
 
     private static void checkText(String what, String text, int bytesMax) {
-        int size = 0;
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            boolean isPair = Character.isHighSurrogate(c)
-                    && i + 1 < text.length()
-                    && Character.isLowSurrogate(text.charAt(i + 1));
-            if (Character.isSurrogate(c) && !isPair) {
-                throw new InvalidException(
-                        String.format("the %s holds a lone surrogate, U+%04X, which is not text", what, (int) c));
-            }
-            size += isPair ? 4 : c < 0x80 ? 1 : c < 0x800 ? 2 : 3;
-            i += isPair ? 1 : 0;
-        }
+        checkWhole(what, text);
+        int size = text.getBytes(StandardCharsets.UTF_8).length;
         if (size > bytesMax) {
             throw new TooLargeException(
                     "the " + what + " has " + size + " bytes, over the limit of " + bytesMax,
@@ -136,6 +125,14 @@ public final class Names {
             throw new InvalidException(
                     "the " + what + " holds U+0000, which not every database can keep", "remove the NUL", Map.of());
         }
+    }
+
+    /** InvalidException for half a character, which no database and no wire would take. */
+    static void checkWhole(String what, String text) {
+        text.codePoints().filter(c -> c >= 0xd800 && c <= 0xdfff).findFirst().ifPresent(half -> {
+            throw new InvalidException(
+                    String.format("the %s holds a lone surrogate, U+%04X, which is not text", what, half));
+        });
     }
 
     /** 1 to 64 visible ASCII characters. */
