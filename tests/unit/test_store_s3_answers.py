@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rainer.errors import CredentialsError, InvalidError, ObjectExists, StoreUnavailable
+from rainer.errors import CredentialsError, InvalidError, ObjectExists, RainerError, StoreUnavailable
 from rainer.store import Reading, S3Store, s3
 from tests.unit.http_script import ScriptedServer, Step, answer
 
@@ -71,6 +71,25 @@ def test_what_is_redirected_elsewhere_is_not_there(scripted: tuple[S3Store, Scri
     for ask in (store.head, store.open, store.delete):
         with pytest.raises(InvalidError, match="302"):
             ask("s3://bucket/a")
+
+
+@pytest.mark.parametrize(
+    ("scripted", "kind", "words"),
+    [
+        ((answer(307, "<Error><Code>TemporaryRedirect</Code></Error>"),), StoreUnavailable, "try again: a new bucket"),
+        ((answer(301, "<Error><Code>PermanentRedirect</Code></Error>"),), InvalidError, "set AWS_REGION"),
+    ],
+    indirect=["scripted"],
+)
+def test_a_bucket_that_is_elsewhere_nobody_says_where(
+    scripted: tuple[S3Store, ScriptedServer], kind: type[RainerError], words: str
+) -> None:
+    store, _ = scripted
+    for ask in (store.head, store.open, lambda uri: store.put(uri, DATA)):
+        with pytest.raises(kind, match="does not say in which region") as caught:
+            ask("s3://bucket/a")
+        assert type(caught.value) is kind
+        assert words in str(caught.value.hint)
 
 
 @script(
