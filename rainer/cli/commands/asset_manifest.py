@@ -10,12 +10,14 @@ from rainer.cli.asset_places import opened_publisher, path_argument, publish_fla
 from rainer.cli.commands.asset_publish import near_matches, say_committed
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, message_option
+from rainer.cli.waiting import wait_flags
 
 
 @click.command("rm", short_help="Take a path out of the manifest.")
 @path_argument
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def remove(run: Invocation, path: str, message: str | None, as_json: bool) -> None:
@@ -33,6 +35,7 @@ def remove(run: Invocation, path: str, message: str | None, as_json: bool) -> No
 @click.option("--lift", is_flag=True, help="End it: the version counts again.")
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def override(

@@ -17,6 +17,7 @@ from rainer.cli.failures import WrongUsage
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, message_option
 from rainer.cli.progress import byte_bar
+from rainer.cli.waiting import wait_flags
 from rainer.errors import AssetNotFound, InvalidError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _version_option = click.option("--version", metavar="X.Y.Z", help="Just this ver
 @_short_option
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def add(
@@ -73,6 +75,7 @@ def add(
 @_short_option
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def update(
@@ -201,7 +204,11 @@ def _say(run: Invocation, new: list[Published], store: str) -> None:
 
 
 def say_committed(run: Invocation, changed: list[Published]) -> None:
-    """Tell which version of the manifest says so now."""
+    """Tell which version of the manifest says so now, and wait for mirrors if that was asked for."""
     newest = max((one.commit for one in changed), key=lambda commit: commit.revision or 0)
     revision = "" if newest.revision is None else f", revision {newest.revision}"
     run.talk.line((f"committed {newest.key} version {newest.version}{revision}", "good"))
+    if run.share is not None:
+        from rainer.cli.waiting import wait_for_mirrors
+
+        wait_for_mirrors(run, newest)
