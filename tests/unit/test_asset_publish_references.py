@@ -60,9 +60,7 @@ def test_what_names_nothing(payload: bytes) -> None:
     assert named_by(payload) == set()
 
 
-@pytest.mark.parametrize(
-    "names", ['{"/a.csv": "1.0.0"}', '"s3://b/a.1.0.0"', '"s3:\\/\\/b\\/a", "\\u0031.0.0"']
-)
+@pytest.mark.parametrize("names", ['{"/a.csv": "1.0.0"}', '"s3://b/a.1.0.0"', '"s3:\\/\\/b\\/a", "\\u0031.0.0"'])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
 def test_of_what_is_nested_too_deeply_nobody_can_tell(names: str, encoding: str, tmp_path: Path) -> None:
     payload = ("[" * 100_000 + names + "]" * 100_000).encode(encoding)
