@@ -150,9 +150,11 @@ class Access:
                 "aws_secret_access_key": keys.secret_key,
                 "aws_session_token": keys.token,
             }
-        return self._session.create_client(
+        client = self._session.create_client(
             "s3", region_name=self.region, endpoint_url=self._endpoint_url, config=config, **own
         )
+        client.meta.events.register("before-call.s3.HeadBucket", _redirected_by_nothing)
+        return client
 
     def _place(self, region: str) -> tuple[Origin, str]:
         """Whom to ask, and what stands before an object's name in the path."""
@@ -209,6 +211,12 @@ class Access:
             return dict(self._session.get_scoped_config())
         except ProfileNotFound:
             return {}
+
+
+def _redirected_by_nothing(params: dict[str, Any], **_: object) -> None:
+    """Redirected to no region, botocore asks HEAD of the bucket for it; redirected itself, that would ask HEAD of the
+    bucket, and so on until the stack ends."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def need_botocore() -> None:

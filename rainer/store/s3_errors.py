@@ -76,6 +76,12 @@ class Fault:
             return WrongDigest(f"{uri}: the store refuses bytes that are not what was promised ({self})")
         if self.status == 412 and self.code == "PreconditionFailed":
             return ObjectExists(f"{uri} exists already", hint="objects like it are written once: take another name")
+        if self.status in (301, 307, 308):
+            where = f"{uri}: the bucket is elsewhere, and the store does not say in which region ({self})"
+            hint = "set AWS_REGION to the bucket's region, or AWS_ENDPOINT_URL to its own server"
+            if self.status != 307:
+                return InvalidError(where, hint=hint)
+            return StoreUnavailable(where, hint=f"try again: a new bucket takes up to a day to be found; or {hint}")
         if self.status == 501:
             return InvalidError(f"{uri}: the store cannot do that ({self})", hint="it is not compatible enough with S3")
         return refusal_of(self.status, str(self), uri)
