@@ -16,7 +16,7 @@ from rainer.model.commit import Commit
 _VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 _MAY_NAME: Final = re.compile(rb"\d\.\d+\.\d|://|\\u|\0")
-"""What stands in any payload that names a version or a URI: as it is, escaped, or in an encoding of wider characters."""
+"""What stands in any payload that names a version or a URI: as it is, escaped, or in wider characters."""
 
 Named = tuple[str, str | None]
 """What something names: an asset's path and a version, or a URI and None."""
@@ -111,7 +111,7 @@ def _named_in(commit: Commit, payload: bytes) -> set[Named]:
         return named_by(payload)
     except Unreadable as e:
         raise InvalidError(
-            f"whether version {commit.version} of {commit.key!r} in {commit.namespace} names assets cannot be told: {e}",
+            f"what version {commit.version} of {commit.key!r} in {commit.namespace} names cannot be told: {e}",
             hint="nothing was removed that it may name; unreferenced objects of this store can only be removed by hand",
         ) from None
 

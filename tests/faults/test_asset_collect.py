@@ -73,8 +73,9 @@ def test_where_nobody_can_tell_what_is_named_nothing_is_removed(here: Room) -> N
     names = json.dumps({PATH: "1.1.0"})
     here.client.commit("deep", ("[" * 5_000 + names + "]" * 5_000).encode(), version=1, author="me")
     for dry_run in (True, False):
-        with pytest.raises(InvalidError, match="version 1 of 'deep' in .* cannot be told: it is nested too deeply"):
+        with pytest.raises(InvalidError, match="nested too deeply") as caught:
             here.collect(dry_run=dry_run)
+        assert "what version 1 of 'deep' in" in str(caught.value)
     assert here.objects() == ["foo/bar.1.0.0.csv", STRAY]
 
 
