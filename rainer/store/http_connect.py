@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from rainer.errors import InvalidUri
 from rainer.store.http_wire import Connection, WireError
+from rainer.store.store import shown
 
 CONNECT_TIMEOUT_S: Final = 15.0
 """The longest wait for a connection, however patient the store is with bytes."""
@@ -66,7 +67,7 @@ def origin_of(parts: SplitResult, url: str) -> Origin:
     except ValueError:
         port = -1
     if parts.scheme not in _PORTS or not parts.hostname or port == -1:
-        raise InvalidUri(f"{url!r} is no URL of a web server", hint="such as https://host/path")
+        raise InvalidUri(f"{shown(url)!r} is no URL of a web server", hint="such as https://host/path")
     return Origin(parts.scheme, _ascii(parts.hostname, url), port or _PORTS[parts.scheme])
 
 
@@ -74,7 +75,7 @@ def _ascii(host: str, url: str) -> str:
     try:
         return host.encode("idna").decode() if not host.isascii() else host
     except UnicodeError:
-        raise InvalidUri(f"{url!r} names a host that cannot be") from None
+        raise InvalidUri(f"{shown(url)!r} names a host that cannot be") from None
 
 
 @lru_cache(maxsize=256)

@@ -6,12 +6,11 @@ Wire facts: contracts of filetracker 2.3.3 (client/remote_data_store.py, servers
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate, mktime_tz, parsedate_tz
 from typing import Final
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from rainer.errors import InvalidUri, ObjectNotFound, StoreUnavailable
 from rainer.model import times
@@ -21,8 +20,10 @@ from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_connect import Origin
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_wire import Body
+from rainer.store.login import login_of, without_login
 from rainer.store.remote_bodies import Contents, lines, packed, pieces
 from rainer.store.remote_refusals import refusal
+from rainer.store.store import shown
 
 PROTOCOL: Final = 2
 _SMALL_BYTES: Final = 64 * 1024
@@ -34,12 +35,9 @@ class HttpFiles(RemoteFiles):
     def __init__(self, url: str, *, timeout_s: float) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise InvalidUri(f"{url!r} is no file store's URL", hint="such as http://localhost:8080/-/store")
-        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-        self._login = None
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._login = "Basic " + base64.b64encode(login.encode()).decode()
+            raise InvalidUri(f"{shown(url)!r} is no file store's URL", hint="such as http://localhost:8080/-/store")
+        self.url = without_login(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
+        self._login = login_of(url)
         self._pool = HttpPool(timeout_s=timeout_s)
         self._speaks = False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import time
@@ -11,7 +10,7 @@ from datetime import datetime
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode
 
 from rainer import errors, limits
 from rainer.errors import ConflictError, InvalidUri, ObjectExists, ObjectNotFound, RainerError, StoreUnavailable
@@ -20,6 +19,7 @@ from rainer.store.http_connect import Origin, split_url
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of, refusal, shown
 from rainer.store.http_wire import Body
+from rainer.store.login import login_of, without_login
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
 
 _ROOT: Final = "/-/store"
@@ -51,7 +51,7 @@ class ServerStore(Store):
         folder = unquote((below.lstrip("/") + "/").removeprefix(_FILES).strip("/"))
         self._prefix = folder + "/" if folder else ""
         self._pool = HttpPool(timeout_s=timeout_s)
-        self._login = _login(url)
+        self._login = login_of(url)
 
     def __repr__(self) -> str:
         return f"ServerStore({shown(self.url)!r})"
@@ -222,20 +222,3 @@ def _refusal(answer: HttpAnswer, uri: str) -> RainerError:
     if answer.status >= 500 and type(told) in (errors.UnavailableError, errors.OverloadedError):
         return StoreUnavailable(f"{shown(uri)}: {told.message}", hint=told.hint)
     return told
-
-
-def without_login(url: str) -> str:
-    """A URL without the user and password that may stand before its host."""
-    if "@" not in url:
-        return url
-    scheme, separator, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def _login(url: str) -> str | None:
-    parts = urlsplit(url)
-    if parts.username is None:
-        return None
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(login.encode()).decode()

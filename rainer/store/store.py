@@ -81,7 +81,7 @@ class Store(ABC):
     def name(self, uri: str) -> str:
         """The name below the root (without a leading slash, percent-encoding undone) that a URI stands for."""
         if not self.covers(uri):
-            raise InvalidUri(f"{uri!r} is not below {self.url}", hint=f"such a URI begins with {self.url}/")
+            raise InvalidUri(f"{shown(uri)!r} is not below {self.url}", hint=f"such a URI begins with {self.url}/")
         return unquote(uri[len(self.url) + 1 :])
 
     @abstractmethod

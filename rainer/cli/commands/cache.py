@@ -17,6 +17,8 @@ from rainer.cli.moments import ago
 from rainer.cli.options import json_option
 from rainer.cli.progress import byte_bar
 from rainer.cli.terminal import paged
+from rainer.store.login import without_login
+from rainer.store.store import shown
 
 if TYPE_CHECKING:
     from rainer.cache.listing import CacheEntry
@@ -98,10 +100,10 @@ def path(run: Invocation, uri: str | None) -> None:
 @click.pass_obj
 def get(run: Invocation, uri: str, force_check: bool, as_json: bool) -> None:
     """Print the local file of URI, such as s3://bucket/file: fetched if it is not here, checked if it is old."""
-    with opened_cache(run) as cache, byte_bar(run.talk, uri) as progress:
+    with opened_cache(run) as cache, byte_bar(run.talk, shown(uri)) as progress:
         found = cache.get_unpinned(uri, force_check=force_check, progress=progress)
     if as_json:
-        record = {"uri": uri, "path": str(found.path), "size": found.size, "sha256": found.sha256}
+        record = {"uri": without_login(uri), "path": str(found.path), "size": found.size, "sha256": found.sha256}
         records.print_record(run.out, record | {"etag": found.etag, "stale": found.is_stale})
     else:
         run.out.line(str(found.path))

@@ -18,6 +18,7 @@ from rainer.cli.options import ReadType, json_option
 from rainer.cli.progress import byte_bar
 from rainer.errors import CorruptError, DeniedError, InvalidError, NotFoundError, RainerError
 from rainer.model.setting_values import parse_bytes
+from rainer.store.login import without_login
 
 if TYPE_CHECKING:
     from rainer.cache import AssetCache
@@ -73,6 +74,7 @@ def _check_writable(run: Invocation, cache: AssetCache) -> None:
 
 def _known(word: str, entries: list[CacheEntry], *, under: bool) -> str:
     """The word, if the cache has something of it."""
+    word = without_login(word)
     if under:
         base = word.rstrip("/")
         found = any(e.uri is not None and (e.uri == base or e.uri.startswith(base + "/")) for e in entries)
