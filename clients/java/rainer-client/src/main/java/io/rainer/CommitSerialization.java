@@ -1,7 +1,9 @@
 package io.rainer;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -102,5 +104,16 @@ public final class CommitSerialization {
             throw new CorruptException("the commit's header says empty, yet a payload follows");
         }
         return meta.commit(namespace, meta.isEmpty() ? null : payload);
+    }
+
+    /**
+     * The commit of JSON metadata as HTTP tells it, with the payload that it carries, if any.
+     *
+     * @param parser stands at the object's beginning, and is left at its end
+     * @param namespace of the commit where the metadata names none
+     * @throws InvalidException says what is no commit's about it
+     */
+    public static Commit fromMeta(JsonParser parser, String namespace) throws IOException {
+        return Meta.read(parser, false).commit(namespace);
     }
 }

@@ -147,6 +147,29 @@ public final class Names {
         return commitId;
     }
 
+    /** Text in quotation marks for an error message, with what cannot be printed as escapes. */
+    static String quoted(String text) {
+        StringBuilder out = new StringBuilder("'");
+        text.codePoints().forEach(c -> {
+            if (c == '\'' || c == '\\') {
+                out.append('\\').append((char) c);
+            } else if (isPrintable(c)) {
+                out.appendCodePoint(c);
+            } else {
+                out.append(String.format("\\u%04x", c));
+            }
+        });
+        return out.append('\'').toString();
+    }
+
+    private static boolean isPrintable(int c) {
+        return switch (Character.getType(c)) {
+            case Character.CONTROL, Character.FORMAT, Character.SURROGATE, Character.UNASSIGNED, Character.PRIVATE_USE,
+                    Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR -> false;
+            default -> true;
+        };
+    }
+
     /** Quote text for an error message, cut to 60 characters, with anything beyond printable ASCII escaped. */
     public static String shorten(String text) {
         return shorten(text, SHOWN_CHARS_MAX);

@@ -58,7 +58,7 @@ public class VersionConflictException extends ConflictException {
     private static String sentence(List<KeyConflict> conflicts) {
         KeyConflict first = conflicts.get(0);
         String more = conflicts.size() > 1 ? " (and " + (conflicts.size() - 1) + " more)" : "";
-        return "key " + Names.shorten(first.key()) + ": version " + first.provided() + " was offered, "
+        return "key " + Names.quoted(first.key()) + ": version " + first.provided() + " was offered, "
                 + first.expected() + " is next" + more;
     }
 }
