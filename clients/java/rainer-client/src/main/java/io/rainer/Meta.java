@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Base64;
 import java.util.OptionalLong;
@@ -117,15 +118,19 @@ final class Meta {
     }
 
     private static byte[] base64(JsonParser parser) throws IOException {
+        String encoded = text(parser, "payload_base64");
+        if (encoded.length() % 4 != 0) { // which the JDK's decoder lets pass: the end may have been lost
+            throw new InvalidException("payload_base64 is not base64: its length is no multiple of 4");
+        }
         try {
-            return Base64.getDecoder().decode(text(parser, "payload_base64"));
+            return Base64.getDecoder().decode(encoded);
         } catch (IllegalArgumentException e) {
             throw new InvalidException("payload_base64 is not base64: " + e.getMessage());
         }
     }
 
     private static byte[] utf8(JsonParser parser) throws IOException {
-        return text(parser, "payload_utf8").getBytes(java.nio.charset.StandardCharsets.UTF_8);
+        return text(parser, "payload_utf8").getBytes(StandardCharsets.UTF_8);
     }
 
     private void check() {

@@ -20,13 +20,24 @@ final class Refusals {
 
     private Refusals() {}
 
+    /** Whether a Rainer server itself refused, in words that can be read. */
+    static boolean isProblem(Answer answer) {
+        return problemOf(answer) != null;
+    }
+
+    private static JsonNode problemOf(Answer answer) {
+        JsonNode body = answer.isProblem() ? object(answer.body()) : null;
+        return body == null || body.isEmpty() ? null : body;
+    }
+
     /** The error that an answer stands for; {@code subject} names what was asked for, such as "key 'a'". */
     static RainerException refusal(Answer answer, String namespace, String subject) {
-        JsonNode body = object(answer.body());
-        if (answer.isProblem() && body != null && !body.isEmpty()) {
-            return problem(body, answer, namespace);
+        JsonNode told = problemOf(answer);
+        if (told != null) {
+            return problem(told, answer, namespace);
         }
-        if (answer.status() == 409 && body != null && (body.has("conflict") || body.has("conflicts"))) {
+        JsonNode body = answer.status() == 409 ? object(answer.body()) : null;
+        if (body != null && (body.has("conflict") || body.has("conflicts"))) {
             return versionConflict(body, namespace);
         }
         return plain(answer, subject);

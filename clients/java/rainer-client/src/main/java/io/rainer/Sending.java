@@ -97,7 +97,7 @@ final class Sending {
         if (answer.status() < 500) {
             return true;
         }
-        return answer.isProblem() && !(error instanceof OutcomeUnknownException) && !error.code().equals("internal");
+        return Refusals.isProblem(answer) && !(error instanceof OutcomeUnknownException) && !error.code().equals("internal");
     }
 
     /** What to say in the end: the commits if they turn out to stand, else the refusal, or that nothing is known. */
