@@ -47,7 +47,7 @@ class CheckedZip:
             with told(path):
                 _check_end(path, self._file)
                 self._zip = zipfile.ZipFile(self._file)
-                infos = [info for info in self._zip.infolist() if not (any_names and info.is_dir())]
+                infos = [info for info in self._zip.infolist() if not (any_names and info.filename.endswith("/"))]
                 self._infos = _checked(path, infos, self._zip.start_dir, any_names=any_names)
         except BaseException:
             self._file.close()
