@@ -10,6 +10,7 @@ from tests.services.machine import servers_keep_their_data_in_memory
 
 pytest_plugins = [
     "tests.plugins.contract_counts",
+    "tests.plugins.java",
     "tests.plugins.leaks",
     "tests.plugins.object_stores",
     "tests.plugins.seed",

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
@@ -23,7 +23,8 @@ from tests.services.seaweedfs import Bucket, SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs")
+_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs", "fake-gcs-server", "azurite")
+_REQUIRABLE = (*_SERVERS, "java")
 
 Server = TypeVar("Server", DatabaseService, ZooKeeper, SeaweedFS)
 
@@ -34,9 +35,9 @@ def required_services() -> set[str]:
 
 
 def pytest_configure() -> None:
-    unknown = sorted(required_services() - set(_SERVERS))
+    unknown = sorted(required_services() - set(_REQUIRABLE))
     if unknown:
-        raise pytest.UsageError(f"RAINER_TEST_REQUIRE names {', '.join(unknown)}; known are {', '.join(_SERVERS)}")
+        raise pytest.UsageError(f"RAINER_TEST_REQUIRE names {', '.join(unknown)}; known are {', '.join(_REQUIRABLE)}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,11 +50,16 @@ def _serve(kind: type[Server]) -> Iterator[Server]:
     server = kind.from_environment()
     reason = kind.available() if server.owned else None
     if reason:
-        if kind.name in required_services():
-            pytest.fail(f"{kind.name} is required by RAINER_TEST_REQUIRE: {reason}", pytrace=False)
-        pytest.skip(reason)
+        do_without(kind.name, reason)
     with server:
         yield server
+
+
+def do_without(name: str, reason: str) -> NoReturn:
+    """Skip a test for want of a server, or fail it where that one is required."""
+    if name in required_services():
+        pytest.fail(f"{name} is required by RAINER_TEST_REQUIRE: {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
