@@ -10,11 +10,11 @@ from tests.services.machine import servers_keep_their_data_in_memory
 
 pytest_plugins = [
     "tests.plugins.contract_counts",
-    "tests.plugins.java",
     "tests.plugins.leaks",
     "tests.plugins.object_stores",
     "tests.plugins.seed",
     "tests.plugins.servers",
+    "tests.plugins.java",  # which stands on the one before
 ]
 
 # A loaded two-core machine is no reason to fail: what must be fast is measured by the benchmarks.
