@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.plugins.servers import required_services
 from tests.services import java_build
 from tests.services.java_driver import JavaDriver
+from tests.services.required import required_services
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,9 @@ A server that cannot be started here is a skip with its reason, or a failure whe
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -19,6 +18,7 @@ from tests.services.database_service import DatabaseService
 from tests.services.ensemble import Ensemble
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
+from tests.services.required import do_without, required_services
 from tests.services.seaweedfs import Bucket, SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
@@ -27,11 +27,6 @@ _SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs", "fake-gcs-server"
 _REQUIRABLE = (*_SERVERS, "java")
 
 Server = TypeVar("Server", DatabaseService, ZooKeeper, SeaweedFS)
-
-
-def required_services() -> set[str]:
-    """The names in RAINER_TEST_REQUIRE, separated by spaces or commas."""
-    return set(re.split(r"[\s,]+", os.environ.get("RAINER_TEST_REQUIRE", "").strip())) - {""}
 
 
 def pytest_configure() -> None:
@@ -53,13 +48,6 @@ def _serve(kind: type[Server]) -> Iterator[Server]:
         do_without(kind.name, reason)
     with server:
         yield server
-
-
-def do_without(name: str, reason: str) -> NoReturn:
-    """Skip a test for want of a server, or fail it where that one is required."""
-    if name in required_services():
-        pytest.fail(f"{name} is required by RAINER_TEST_REQUIRE: {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
