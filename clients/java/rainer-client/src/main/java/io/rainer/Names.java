@@ -149,25 +149,7 @@ public final class Names {
 
     /** Text in quotation marks for an error message, with what cannot be printed as escapes. */
     static String quoted(String text) {
-        StringBuilder out = new StringBuilder("'");
-        text.codePoints().forEach(c -> {
-            if (c == '\'' || c == '\\') {
-                out.append('\\').append((char) c);
-            } else if (isPrintable(c)) {
-                out.appendCodePoint(c);
-            } else {
-                out.append(String.format("\\u%04x", c));
-            }
-        });
-        return out.append('\'').toString();
-    }
-
-    private static boolean isPrintable(int c) {
-        return switch (Character.getType(c)) {
-            case Character.CONTROL, Character.FORMAT, Character.SURROGATE, Character.UNASSIGNED, Character.PRIVATE_USE,
-                    Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR -> false;
-            default -> true;
-        };
+        return quoted(text, false);
     }
 
     /** Quote text for an error message, cut to 60 characters, with anything beyond printable ASCII escaped. */
@@ -177,17 +159,41 @@ public final class Names {
 
     /** The same, cut to {@code charsMax}. */
     public static String shorten(String text, int charsMax) {
-        String cut = text.length() > charsMax ? text.substring(0, charsMax) : text;
-        StringBuilder out = new StringBuilder("'");
-        cut.chars().forEach(c -> {
-            if (c == '\'' || c == '\\') {
+        boolean isLong = text.codePointCount(0, text.length()) > charsMax;
+        String cut = isLong ? text.substring(0, text.offsetByCodePoints(0, charsMax)) : text;
+        return quoted(cut, true) + (isLong ? "…" : "");
+    }
+
+    /** As Python quotes it, for messages are the same in every language. */
+    private static String quoted(String text, boolean isAscii) {
+        char mark = text.indexOf('\'') >= 0 && text.indexOf('"') < 0 ? '"' : '\'';
+        StringBuilder out = new StringBuilder().append(mark);
+        text.codePoints().forEach(c -> {
+            if (c == mark || c == '\\') {
                 out.append('\\').append((char) c);
-            } else if (c >= ' ' && c < 0x7f) {
-                out.append((char) c);
+            } else if (c >= ' ' && c < 0x7f || c > 0xa0 && !isAscii && isPrintable(c)) {
+                out.appendCodePoint(c);
             } else {
-                out.append(String.format("\\u%04x", c));
+                out.append(escaped(c));
             }
         });
-        return out.append(text.length() > charsMax ? "'…" : "'").toString();
+        return out.append(mark).toString();
+    }
+
+    private static String escaped(int c) {
+        return switch (c) {
+            case '\n' -> "\\n";
+            case '\r' -> "\\r";
+            case '\t' -> "\\t";
+            default -> String.format(c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+        };
+    }
+
+    private static boolean isPrintable(int c) {
+        return switch (Character.getType(c)) {
+            case Character.CONTROL, Character.FORMAT, Character.SURROGATE, Character.UNASSIGNED, Character.PRIVATE_USE,
+                    Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR, Character.SPACE_SEPARATOR -> false;
+            default -> true;
+        };
     }
 }
