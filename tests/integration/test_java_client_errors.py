@@ -157,7 +157,7 @@ def test_a_server_that_is_not_there(both: Both) -> None:
             (
                 "commit",
                 lambda c: c.commit("a", b"", version=1, author="me"),
-                {"draft": draft("a", 1, b"", author="me")},
+                {"draft": made},
             ),
         ):
             found = _message_apart(Both(nobody, both.java), by_python, call, **arguments, retries=0)

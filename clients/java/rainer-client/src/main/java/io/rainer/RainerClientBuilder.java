@@ -82,7 +82,7 @@ public final class RainerClientBuilder {
         return header("Authorization", "Bearer " + token);
     }
 
-    /** Where answers are read and futures go on; by default threads of the JDK's client, as many as are needed. */
+    /** Where answers are read and futures go on; by default the JDK's common pool. */
     public RainerClientBuilder executor(Executor threads) {
         executor = threads;
         return this;
@@ -103,7 +103,7 @@ public final class RainerClientBuilder {
     public RainerClient build() {
         HttpClient http = given == null ? newHttpClient() : given;
         Executor later = executor == null ? ForkJoinPool.commonPool() : executor;
-        Transport transport = new Transport(http, address.root(), headers);
+        Transport transport = new Transport(http, address.root(), headers, later);
         Caller caller = new Caller(transport, retries, timeout, answerTimeout, later);
         return new RainerClient(address, author, caller, given == null);
     }

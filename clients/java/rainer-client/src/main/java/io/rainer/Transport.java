@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import javax.net.ssl.SSLException;
@@ -24,10 +25,12 @@ final class Transport {
     private final HttpClient http;
     private final String root;
     private final Map<String, String> headers;
+    private final Executor executor;
 
-    /** A transport to one server; {@code headers} go with every request. */
-    Transport(HttpClient http, String root, Map<String, String> headers) {
+    /** A transport to one server; {@code headers} go with every request, and answers are read by the executor. */
+    Transport(HttpClient http, String root, Map<String, String> headers, Executor executor) {
         this.http = http;
+        this.executor = executor;
         this.root = root;
         this.headers = Map.copyOf(headers);
     }
@@ -59,12 +62,15 @@ final class Transport {
         call.onGoing(exchange);
         CompletableFuture<HttpResponse<byte[]>> bounded =
                 exchange.copy().orTimeout(Math.max(1, call.left().toMillis()), TimeUnit.MILLISECONDS);
-        return bounded.handle((response, failure) -> {
-                    exchange.cancel(true); // ends the exchange where only the waiting for it has ended
-                    return failure == null
-                            ? CompletableFuture.completedFuture(answer(response))
-                            : CompletableFuture.<Answer>failedFuture(told(failure));
-                })
+        // By the executor: what is done next, such as reading some MB of JSON, is not for the thread of a timer.
+        return bounded.handleAsync(
+                        (response, failure) -> {
+                            exchange.cancel(true); // ends the exchange where only the waiting for it has ended
+                            return failure == null
+                                    ? CompletableFuture.completedFuture(answer(response))
+                                    : CompletableFuture.<Answer>failedFuture(told(failure));
+                        },
+                        executor)
                 .thenCompose(outcome -> outcome);
     }
 
