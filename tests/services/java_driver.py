@@ -42,7 +42,7 @@ class JavaDriver:
         self._folder: Path | None = None
         self._process: subprocess.Popen[str] | None = None
 
-    def call(self, name: str, url: str = "", **arguments: Any) -> Any:
+    def call(self, name: str, url: str = "", /, **arguments: Any) -> Any:
         """What the call brought, as JSON says it; JavaError for what it threw."""
         process = self._need_process()
         assert process.stdin is not None
