@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rainer.client import Client
+from rainer.mirror import Mirror
 from tests.integration import readme
 from tests.integration.clients import client_of_a_new_namespace
 from tests.services import java_build
 from tests.services.java_build import SOURCES
 from tests.services.java_driver import JavaDriver
-from tests.services.machine import free_port
+from tests.services.machine import find_binary, free_port
 from tests.services.rainer import RainerServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("java")]
@@ -61,6 +64,24 @@ def test_the_snippet_that_tells_outcomes_apart(client: Client, java_driver: Java
 def test_the_snippet_that_begins_again_when_somebody_was_first(client: Client, java_driver: JavaDriver) -> None:
     assert [java_driver.call("snippet", client.url, name="count") for _ in range(3)] == ["1", "2", "3"]
     assert client.get("counter").version == 3
+
+
+def test_the_mirrors_snippet(zookeeper_hosts: str, java_client: None, tmp_path: Path) -> None:
+    hosts, chroot = zookeeper_hosts.partition("/")[::2]
+    arguments = ["--zookeeper", hosts, "--zookeeper-path", f"/{chroot}/rainer"]
+    with RainerServer(arguments=arguments) as server, Client(f"{server.url}/diary", author="me") as client:
+        client.commit("prices", b'{"apple": 3}', version=1)
+        with Mirror.zookeeper(zookeeper_hosts, "/rainer/diary") as published:
+            published.wait_for("prices", 1, timeout_s=20)
+        path = java_build.class_path("rainer-zookeeper")
+        snapshot = tmp_path / "diary"
+        command = [str(find_binary("java")), *java_build.JVM, "-cp", path, "io.rainer.zookeeper.Snippets"]
+        done = subprocess.run(
+            [*command, zookeeper_hosts, str(snapshot)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+        assert snapshot.read_bytes().startswith(b"RnS1")
 
 
 def test_the_dependency_is_what_the_pom_makes() -> None:
