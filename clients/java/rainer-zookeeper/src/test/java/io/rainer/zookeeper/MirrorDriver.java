@@ -21,18 +21,26 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import org.apache.curator.framework.CuratorFramework;
+import org.apache.curator.framework.CuratorFrameworkFactory;
+import org.apache.curator.retry.RetryOneTime;
+import org.apache.zookeeper.ZooKeeper;
 
 /**
  * A mirror under a recorder, for the fault tests: prints, as lines of JSON, every state that a reader was shown, as the
  * difference to the one before.
  *
- * <p>{@code MirrorDriver http URL | zookeeper HOSTS PATH [snapshot FILE] [user NAME PASSWORD] [times]}; on stdin "state"
- * asks how it stands and "quit" ends it. With "times" it prints when each change was told instead.
+ * <p>{@code MirrorDriver http URL | zookeeper HOSTS PATH | curator HOSTS PATH [snapshot FILE] [user NAME PASSWORD] [ready SECONDS] [times]};
+ * on stdin "state"
+ * asks how it stands and "quit" ends it. With "times" it prints when each change was told instead. It ends at once where
+ * nothing is ready within "ready" seconds. With "curator" the connection is the program's own, and "session" tells its
+ * session.
  */
 public final class MirrorDriver {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -41,38 +49,52 @@ public final class MirrorDriver {
 
     private final PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private final Mirror mirror;
+    private final CuratorFramework own;
     private final Semaphore nudges = new Semaphore(0);
     private final Map<String, Commit> folded = new ConcurrentHashMap<>();
     private volatile boolean isEnded;
+    private volatile long looks; // written by the recorder alone
     private MirrorSnapshot shown;
 
-    private MirrorDriver(Mirror mirror) {
+    private MirrorDriver(Mirror mirror, CuratorFramework own) {
         this.mirror = mirror;
+        this.own = own;
     }
 
     /** See the class. */
     public static void main(String[] arguments) throws Exception {
         MirrorOptions options = MirrorOptions.defaults();
-        Mirror mirror = null;
         boolean onlyTimes = false;
+        long readySeconds = 60;
         String source = arguments[0];
         int at = source.equals("http") ? 2 : 3;
         for (; at < arguments.length; at++) {
             switch (arguments[at]) {
                 case "snapshot" -> options = options.withSnapshot(Path.of(arguments[++at]));
                 case "user" -> options = options.withDigest(arguments[++at], arguments[++at]);
+                case "ready" -> readySeconds = Long.parseLong(arguments[++at]);
                 case "times" -> onlyTimes = true;
                 default -> throw new IllegalArgumentException(arguments[at]);
             }
         }
         long begun = System.nanoTime();
-        mirror = source.equals("http")
-                ? Mirror.http(arguments[1], options)
-                : ZooKeeperMirrors.mirror(arguments[1], arguments[2], options);
-        new MirrorDriver(mirror).run(begun, onlyTimes);
+        CuratorFramework own = null;
+        if (source.equals("curator")) {
+            own = CuratorFrameworkFactory.newClient(arguments[1], 6000, 3000, new RetryOneTime(100));
+            own.start();
+        }
+        Mirror mirror = switch (source) {
+            case "http" -> Mirror.http(arguments[1], options);
+            case "curator" -> ZooKeeperMirrors.mirror(own, arguments[2], options);
+            default -> ZooKeeperMirrors.mirror(arguments[1], arguments[2], options);
+        };
+        new MirrorDriver(mirror, own).run(begun, Duration.ofSeconds(readySeconds), onlyTimes);
+        if (own != null) {
+            own.close();
+        }
     }
 
-    private void run(long begun, boolean onlyTimes) throws Exception {
+    private void run(long begun, Duration patience, boolean onlyTimes) throws Exception {
         Thread recorder = new Thread(this::record, "recorder");
         mirror.onChange(this::fold);
         mirror.onChangeset(this::check);
@@ -82,9 +104,10 @@ public final class MirrorDriver {
             recorder.start();
         }
         try {
-            mirror.awaitReady(Duration.ofSeconds(60));
+            mirror.awaitReady(patience);
         } catch (RainerException e) {
             print(event("failed").put("why", e.getMessage()).put("code", e.code()));
+            System.exit(0);
         }
         ObjectNode ready = event("ready").put("ms", (System.nanoTime() - begun) / 1e6).put("keys", mirror.snapshot().size());
         print(ready);
@@ -93,15 +116,22 @@ public final class MirrorDriver {
         nudges.release();
         recorder.join();
         awaitFold();
-        print(event("end").put("folded", folded.equals(Map.copyOf(mirror.snapshot()))));
+        print(event("end").put("folded", folded.equals(Map.copyOf(mirror.snapshot()))).put("looks", looks));
         mirror.close();
     }
 
-    private void obey() throws IOException {
+    private void obey() throws Exception {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null && !line.equals("quit"); line = in.readLine()) {
+            if (line.equals("session")) {
+                ZooKeeper zk = own.getZookeeperClient().getZooKeeper();
+                String password = HexFormat.of().formatHex(zk.getSessionPasswd());
+                print(event("session").put("id", zk.getSessionId()).put("password", password));
+                continue;
+            }
             double age = mirror.age().equals(Mirror.NEVER) ? -1 : mirror.age().toMillis() / 1000.0;
-            ObjectNode told = event("state").put("state", mirror.state().name()).put("age_s", age);
+            ObjectNode told = event("state").put("state", mirror.state().name().toLowerCase(Locale.ROOT));
+            told.put("age_s", age).put("looks", looks);
             print(told.put("error", mirror.error().map(Throwable::getMessage).orElse("")));
         }
     }
@@ -190,9 +220,10 @@ public final class MirrorDriver {
             Optional<Position> position = now.position();
             line.put("position", position.map(Position::toString).orElse(null));
             line.set("changed", changed);
-            now.rejected().keySet().forEach(line.putArray("rejected")::add);
+            now.rejected().forEach(line.putObject("rejected")::put);
             print(line);
         }
+        looks++;
     }
 
     private static boolean isSamePayload(Commit a, Commit b) {
