@@ -1,4 +1,4 @@
-"""Tests that share something costly run on one worker: else each worker makes it anew, and the run takes minutes more."""
+"""Tests that share something costly run on one worker: else each makes it anew, and the run takes minutes more."""
 
 from __future__ import annotations
 
