@@ -14,11 +14,13 @@ from rainer.client import Client
 from rainer.errors import RainerError, VersionConflict
 from rainer.model.position import Position
 from tests.integration.clients import client_of_a_new_namespace
+from tests.services.bad_http import BadHttp
 from tests.services.java_driver import JavaDriver, JavaError, draft
 from tests.services.machine import free_port
 from tests.services.proxy import Proxy
 from tests.services.rainer import RainerServer
 from tests.services.waiting import wait_until
+from tests.unit.certificates import Certificates
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("java")]
 
@@ -162,6 +164,13 @@ def test_a_server_that_is_not_there(both: Both) -> None:
         ):
             found = _message_apart(Both(nobody, both.java), by_python, call, **arguments, retries=0)
             assert (found.code, found.retryable) == ("unavailable", True)
+
+
+def test_a_certificate_that_is_not_trusted(java_driver: JavaDriver, tmp_path: Path) -> None:
+    with BadHttp(tls=Certificates(tmp_path).server_context()) as server:
+        with pytest.raises(JavaError, match="is not trusted") as java:
+            java_driver.call("commit", f"{server.url}/diary", draft=draft("a", 1, b"", author="me"))
+        assert (java.value.code, server.asked) == ("unavailable", [])
 
 
 def _message_apart(both: Both, by_python: Callable[[Client], object], call: str, **arguments: Any) -> JavaError:

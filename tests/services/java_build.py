@@ -48,7 +48,7 @@ _AT_RUN_TIME = (
 )
 _LAUNCHER = ("junit-platform-console", "junit-platform-launcher", "junit-platform-reporting", "picocli")
 # Debian's jars name in their manifests others that are not installed, hence no "path".
-_JAVAC = ("-Xlint:all,-path,-processing", "-Werror", "-encoding", "UTF-8", "--release", "17")
+_JAVAC = ("-Xlint:all,-path,-processing", "-Xdoclint:all,-missing", "-Werror", "-encoding", "UTF-8", "--release", "17")
 JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
 """Options for a JVM that lives for seconds: compile fast rather than well, one collector thread."""
 

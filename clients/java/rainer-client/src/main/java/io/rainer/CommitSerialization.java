@@ -22,9 +22,15 @@ public final class CommitSerialization {
 
     private CommitSerialization() {}
 
-    /** The bytes of a commit; one that was read without its payload is written as if that were zero bytes. */
+    /**
+     * The bytes of a commit; one that was read without its payload is written as if that were zero bytes.
+     *
+     * @throws InvalidException for a text that holds half a character
+     */
     public static byte[] toBytes(Commit commit) {
-        byte[] header = header(commit).getBytes(StandardCharsets.UTF_8);
+        String text = header(commit);
+        Names.checkWhole("commit's header", text);
+        byte[] header = text.getBytes(StandardCharsets.UTF_8);
         ByteBuffer payload = commit.payloadBuffer();
         ByteArrayOutputStream out = new ByteArrayOutputStream(header.length + commit.payloadLength() + 12);
         out.writeBytes((header.length + "\n").getBytes(StandardCharsets.US_ASCII));

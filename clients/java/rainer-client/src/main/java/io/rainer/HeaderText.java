@@ -54,13 +54,31 @@ public final class HeaderText {
      * 4,096 bytes is cut at a character.
      */
     public static Encoded encode(String text) {
-        String shown = CONTROLS.matcher(LINES.matcher(text).replaceAll(" ")).replaceAll("").strip();
+        String shown = CONTROLS.matcher(LINES.matcher(text).replaceAll(" ")).replaceAll("");
+        shown = stripped(shown);
         byte[] raw = narrowest(shown);
         if (raw.length > Limits.HEADER_TEXT_BYTES_MAX) {
             raw = cut(shown.getBytes(StandardCharsets.UTF_8));
             return new Encoded(raw, false);
         }
         return new Encoded(raw, shown.equals(text));
+    }
+
+    /** Without what Python calls blanks at its ends: to the JDK, those that do not break are none. */
+    private static String stripped(String text) {
+        int end = text.length();
+        while (end > 0 && isBlank(text.charAt(end - 1))) {
+            end--;
+        }
+        int begin = 0;
+        while (begin < end && isBlank(text.charAt(begin))) {
+            begin++;
+        }
+        return text.substring(begin, end);
+    }
+
+    private static boolean isBlank(char c) {
+        return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == 0x85;
     }
 
     private static byte[] narrowest(String text) {

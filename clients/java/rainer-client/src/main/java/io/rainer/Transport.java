@@ -18,7 +18,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLHandshakeException;
 
 /** One attempt to send a request and to read its answer whole, over the JDK's client and its pool. Thread-safe. */
 final class Transport {
@@ -43,9 +43,14 @@ final class Transport {
         return http;
     }
 
-    /** A request for a path of the server, with the headers that all have. */
+    /** A request for a path of the server, with the headers that all have. InvalidException for what is no path. */
     HttpRequest.Builder request(String path) {
-        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(root + path));
+        HttpRequest.Builder request;
+        try {
+            request = HttpRequest.newBuilder(URI.create(root + path));
+        } catch (IllegalArgumentException e) {
+            throw new InvalidException("path " + Names.shorten(path) + " cannot be asked for: " + e.getMessage());
+        }
         headers.forEach(request::setHeader);
         return request;
     }
@@ -91,7 +96,7 @@ final class Transport {
         if (isCausedBy(cause, UnresolvedAddressException.class)) {
             return new AttemptFailed(AttemptFailed.Kind.UNSENT, "its name is not known", cause);
         }
-        if (cause instanceof ConnectException || cause instanceof SSLException) {
+        if (cause instanceof ConnectException || cause instanceof SSLHandshakeException) {
             return new AttemptFailed(AttemptFailed.Kind.UNSENT, reason(cause), cause);
         }
         boolean isLate = cause instanceof HttpTimeoutException || cause instanceof TimeoutException;

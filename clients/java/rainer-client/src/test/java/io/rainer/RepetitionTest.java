@@ -175,6 +175,22 @@ class RepetitionTest {
     }
 
     @Test
+    void anAnswerThatBreaksOffIsNone() {
+        Told whole = stored("two");
+        Told cut = new Told(200, whole.headers(), Told.of(200, "tw").body(), 1);
+        try (ScriptedServer server = new ScriptedServer((asked, turn) -> turn < 3 ? cut : whole);
+                RainerClient client = to(server).build()) {
+            assertEquals("two", client.get("hey").payloadText());
+        }
+        Told half = new Told(200, GRANTED.headers(), GRANTED.body(), 9);
+        try (ScriptedServer server = new ScriptedServer((asked, turn) -> turn < 3 ? half : GRANTED);
+                RainerClient client = to(server).build()) {
+            assertEquals(7, client.commit(DRAFT).revision().getAsLong());
+            assertEquals(1, ids(server).size());
+        }
+    }
+
+    @Test
     void silenceIsBounded() throws Exception {
         CountDownLatch end = new CountDownLatch(1);
         try (ScriptedServer server = new ScriptedServer((asked, turn) -> {

@@ -17,8 +17,17 @@ public final class ScriptedServer implements AutoCloseable {
     /** What came in; the names of {@code headers} are in small letters, their values' characters are the bytes. */
     public record Asked(String method, String path, Map<String, String> headers, byte[] body) {}
 
-    /** What goes out; null instead of one: the connection is closed without an answer. */
-    public record Told(int status, Map<String, String> headers, byte[] body) {
+    /**
+     * What goes out; null instead of one: the connection is closed without an answer.
+     *
+     * @param missing how many more bytes the answer promises than it has before the connection is closed
+     */
+    public record Told(int status, Map<String, String> headers, byte[] body, int missing) {
+        /** An answer that is whole. */
+        public Told(int status, Map<String, String> headers, byte[] body) {
+            this(status, headers, body, 0);
+        }
+
         /** A text without headers of interest. */
         public static Told of(int status, String body) {
             return new Told(status, Map.of(), body.getBytes(StandardCharsets.UTF_8));
@@ -72,8 +81,10 @@ public final class ScriptedServer implements AutoCloseable {
             return;
         }
         told.headers().forEach((name, value) -> exchange.getResponseHeaders().set(name, value));
-        exchange.sendResponseHeaders(told.status(), told.body().length == 0 ? -1 : told.body().length);
+        int length = told.body().length + told.missing();
+        exchange.sendResponseHeaders(told.status(), length == 0 ? -1 : length);
         exchange.getResponseBody().write(told.body());
+        exchange.getResponseBody().flush();
         exchange.close();
     }
 
