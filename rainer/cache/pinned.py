@@ -71,7 +71,7 @@ class Pinned:
                 if found is not None:
                     return found
                 asked = Asked(store, uri, file, digest, size, None, progress)
-                arrived = parts.arrivals.fetch(asked, turn.announce)
+                arrived = parts.arrivals.fetch(asked, turn)
         except (StoreUnavailable, CredentialsError, MissingExtra) as e:
             parts.note_missing(uri)
             raise not_fetched(uri, path, e) from e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from rainer.cache.failures import not_cached, not_fetched, told
 from rainer.cache.names import name_of_uri, safe_name
 from rainer.cache.parts import Parts
 from rainer.cache.refs import Ref, digest_of_uri
+from rainer.cache.turns import Turn
 from rainer.errors import CredentialsError, DeniedError, MissingExtra, RainerError, StoreUnavailable, UnavailableError
 from rainer.store.store import Progress, Store, shown
 
@@ -107,7 +108,7 @@ class Unpinned:
                 if here is not None:
                     return self._stale(wish, here, "its store did not answer a moment ago")
             with parts.turns.take(digest_of_uri(wish.uri)) as turn:
-                return self._revalidate(wish, store, turn.announce)
+                return self._revalidate(wish, store, turn)
         except (StoreUnavailable, CredentialsError, MissingExtra) as e:
             if store is not None:
                 self._away[store.url] = time.monotonic() + AWAY_S
@@ -119,7 +120,7 @@ class Unpinned:
                 raise
             return self._stale(wish, here, e.message)
 
-    def _revalidate(self, wish: _Wish, store: Store, announce: Callable[[str], None]) -> Cached:
+    def _revalidate(self, wish: _Wish, store: Store, turn: Turn) -> Cached:
         parts, uri = self._parts, wish.uri
         ref = parts.refs.get(uri)
         here = None if ref is None else self._local(ref, wish.file)
@@ -131,7 +132,7 @@ class Unpinned:
         etag = None if ref is None or here is None else ref.etag
         begun = time.time()
         asked = Asked(store, uri, wish.file, if_none_match=etag, progress=wish.progress)
-        arrived = parts.arrivals.fetch(asked, announce)
+        arrived = parts.arrivals.fetch(asked, turn)
         self._warned.discard(uri)
         self._away.pop(store.url, None)
         if arrived is None:
