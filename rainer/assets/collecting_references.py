@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from rainer.assets.lockfile import read_file
 from rainer.client import Client
 from rainer.errors import InvalidError, NamespaceNotFound
 from rainer.model.assets import asset_path
@@ -121,10 +122,7 @@ def names_in_file(path: Path) -> set[Named]:
 
     One that names nothing at all is refused as well: it is more likely the wrong file than an empty manifest.
     """
-    try:
-        payload = path.read_bytes()
-    except OSError as error:
-        raise InvalidError(f"{path} cannot be read: {error.strerror}", hint="name a manifest or lock file") from error
+    payload = read_file(path)
     try:
         found = named_by(payload)
     except Unreadable as e:

@@ -111,7 +111,7 @@ def _run(
     wanted = _wanted(words, under)
     with opened_publisher(run, short=short) as (publisher, cache):
         files = {path: _local(file, cache) for path, file in wanted.items()}
-        before = _revision(run) if may_stand else 0
+        before = newest_revision(run) if may_stand else 0
         with _bar(run, files) as progress, near_matches(publisher):
             found = publish(publisher, files, progress)
         new = [one for one in found if not may_stand or (one.commit.revision or 0) > before]
@@ -181,7 +181,8 @@ def _bar(run: Invocation, files: dict[str, Path]) -> AbstractContextManager[Prog
     return byte_bar(run.talk, what, total)
 
 
-def _revision(run: Invocation) -> int:
+def newest_revision(run: Invocation) -> int:
+    """The revision of the manifest's newest commit; 0 if there is none."""
     from rainer.assets.stored import read_manifest
 
     return read_manifest(run.client, run.settings.manifest).revision or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def get(
 ) -> None:  # fmt: skip
     """Save the file of PATH as DESTINATION, by default under its own name in this folder.
 
-    Prints where it is. What was there is replaced, whole or not at all.
+    Prints where it is. A file that was there is replaced, whole or not at all; a pipe or a device is written to.
     """
     from rainer.cache.materialize import materialize
 
@@ -55,7 +56,12 @@ def get(
             target /= name
         if not target.parent.is_dir():
             raise InvalidError(f"there is no folder {target.parent}", hint=f"mkdir -p {target.parent}")
-        used = materialize(source, target, how)  # type: ignore[arg-type]
+        if target.exists() and not target.is_file():  # a pipe or a device, which must not give way to a file
+            with source.open("rb") as contents, target.open("wb") as file:
+                shutil.copyfileobj(contents, file)
+            used = "copy"
+        else:
+            used = materialize(source, target, how)  # type: ignore[arg-type]
         uri = assets.uri(path, version)
     if as_json:
         size = target.stat().st_size
