@@ -2,7 +2,9 @@ package io.rainer.mirror;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectReader;
 import io.rainer.Commit;
 import io.rainer.Limits;
 import io.rainer.Position;
@@ -12,17 +14,23 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalLong;
+import java.util.regex.Pattern;
 
 /**
  * A page of the feed: whole changesets, in journal order, up to a position. {@code ageMs} is how long ago a server that is
  * a mirror itself was known to be current, -1 where it never was.
  */
 record HttpPage(List<Incoming> records, Position position, boolean more, long ageMs) {
+    private static final ObjectReader WHOLE =
+            HttpAnswer.JSON.reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+    private static final Pattern HEX = Pattern.compile("(?:[0-9a-fA-F]{2})+");
+
     /** The page that an answer is; InvalidException where it is none. */
     static HttpPage of(HttpAnswer answer, byte[] body, String namespace) {
         try {
-            JsonNode page = HttpAnswer.JSON.readTree(body);
+            JsonNode page = WHOLE.readTree(body);
             List<Incoming> records = new ArrayList<>();
             if (!page.path("changes").isArray()) {
                 throw answer.foreign("its body has no array 'changes'");
@@ -38,10 +46,11 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
         JsonNode lineage = page.path("lineage");
         JsonNode revision = page.path("revision");
         JsonNode chain = page.path("chain");
-        if (!lineage.isTextual() || !revision.canConvertToLong() || !chain.isTextual()) {
+        boolean isHex = chain.isTextual() && HEX.matcher(chain.textValue()).matches();
+        if (!lineage.isTextual() || !revision.canConvertToLong() || !isHex) {
             throw answer.foreign("its position cannot be read");
         }
-        return new Position(lineage.textValue(), revision.longValue(), chain.textValue());
+        return new Position(lineage.textValue(), revision.longValue(), chain.textValue().toLowerCase(Locale.ROOT));
     }
 
     private static long ageMs(JsonNode seconds) {
@@ -63,6 +72,9 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
                 parser.nextToken();
                 JsonNode meta = parser.readValueAsTree();
                 found.add(head(meta, key, namespace));
+            }
+            if (parser.currentToken() != JsonToken.END_OBJECT || parser.nextToken() != null) {
+                throw answer.foreign("its body is not one JSON object");
             }
             return found;
         } catch (IOException e) {
@@ -86,7 +98,11 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
             if (!meta.path("payload_base64").isTextual()) {
                 return Incoming.bad(key, "it came without its payload");
             }
-            byte[] payload = Base64.getDecoder().decode(meta.get("payload_base64").textValue());
+            String encoded = meta.get("payload_base64").textValue();
+            if (encoded.length() % 4 != 0) { // the decoder would make something of it
+                return Incoming.bad(key, "its payload is cut off");
+            }
+            byte[] payload = Base64.getDecoder().decode(encoded);
             long revision = meta.path("revision").asLong(0);
             return Incoming.head(new Commit(namespace, key, version.intValue(),
                     revision > 0 ? OptionalLong.of(revision) : OptionalLong.empty(), payload, false,

@@ -223,7 +223,7 @@ final class HttpSource implements Source {
     }
 
     private void read(HttpPieces pieces, boolean[] hasHeard) throws InterruptedException {
-        ServerEvents events = new ServerEvents(pieces);
+        ServerEvents events = new ServerEvents(pieces::next);
         boolean isTroubled = false;
         for (ServerEvents.Event event = events.next(SILENCE); event != null; event = events.next(SILENCE)) {
             hasHeard[0] = true;

@@ -47,7 +47,7 @@ public final class PlainJson {
 
         @Override
         public SerializableString getEscapeSequence(int c) {
-            return new SerializedString(String.format("\\u%04x", c));
+            return c < ' ' ? new SerializedString(String.format("\\u%04x", c)) : null; // also asked of what is not ASCII
         }
     }
 }

@@ -6,14 +6,19 @@ import java.time.Duration;
 
 /** Server-sent events, taken out of the pieces in which they arrive; one that is cut off at the end is not one. */
 final class ServerEvents {
-    private final HttpPieces pieces;
+    private final Pieces pieces;
     private byte[] piece = new byte[0];
     private int at;
     private String kind = "message";
     private ByteArrayOutputStream data;
 
-    ServerEvents(HttpPieces pieces) {
+    ServerEvents(Pieces pieces) {
         this.pieces = pieces;
+    }
+
+    /** What they are taken out of: the next bytes, null at the end. */
+    interface Pieces {
+        byte[] next(Duration silence) throws InterruptedException;
     }
 
     /** An event and its data; a comment, such as a beat, is an event of the kind "". */
