@@ -8,16 +8,11 @@ public class CommitIdReusedException extends InvalidException {
 
     /** An error with code {@code commit-id-reused}; see {@link RainerException} for the arguments. */
     public CommitIdReusedException(String message, String hint, Map<String, ?> details) {
-        this("commit-id-reused", message, hint, false, details);
+        super("commit-id-reused", message, hint, false, details);
     }
 
     /** The same without a hint or details. */
     public CommitIdReusedException(String message) {
         this(message, null, Map.of());
-    }
-
-    /** For an error of this branch with a code of its own. */
-    protected CommitIdReusedException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
-        super(code, message, hint, retryable, details);
     }
 }

@@ -8,16 +8,11 @@ public class NamespaceClosedException extends DeniedException {
 
     /** An error with code {@code namespace-closed}; see {@link RainerException} for the arguments. */
     public NamespaceClosedException(String message, String hint, Map<String, ?> details) {
-        this("namespace-closed", message, hint, false, details);
+        super("namespace-closed", message, hint, false, details);
     }
 
     /** The same without a hint or details. */
     public NamespaceClosedException(String message) {
         this(message, null, Map.of());
-    }
-
-    /** For an error of this branch with a code of its own. */
-    protected NamespaceClosedException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
-        super(code, message, hint, retryable, details);
     }
 }

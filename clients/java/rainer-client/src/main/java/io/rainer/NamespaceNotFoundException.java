@@ -8,16 +8,11 @@ public class NamespaceNotFoundException extends NotFoundException {
 
     /** An error with code {@code namespace-not-found}; see {@link RainerException} for the arguments. */
     public NamespaceNotFoundException(String message, String hint, Map<String, ?> details) {
-        this("namespace-not-found", message, hint, false, details);
+        super("namespace-not-found", message, hint, false, details);
     }
 
     /** The same without a hint or details. */
     public NamespaceNotFoundException(String message) {
         this(message, null, Map.of());
-    }
-
-    /** For an error of this branch with a code of its own. */
-    protected NamespaceNotFoundException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
-        super(code, message, hint, retryable, details);
     }
 }

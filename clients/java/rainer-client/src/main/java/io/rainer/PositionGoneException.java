@@ -8,16 +8,11 @@ public class PositionGoneException extends NotFoundException {
 
     /** An error with code {@code position-gone}; see {@link RainerException} for the arguments. */
     public PositionGoneException(String message, String hint, Map<String, ?> details) {
-        this("position-gone", message, hint, false, details);
+        super("position-gone", message, hint, false, details);
     }
 
     /** The same without a hint or details. */
     public PositionGoneException(String message) {
         this(message, null, Map.of());
-    }
-
-    /** For an error of this branch with a code of its own. */
-    protected PositionGoneException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
-        super(code, message, hint, retryable, details);
     }
 }

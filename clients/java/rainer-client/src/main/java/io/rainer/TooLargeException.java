@@ -8,16 +8,11 @@ public class TooLargeException extends InvalidException {
 
     /** An error with code {@code too-large}; see {@link RainerException} for the arguments. */
     public TooLargeException(String message, String hint, Map<String, ?> details) {
-        this("too-large", message, hint, false, details);
+        super("too-large", message, hint, false, details);
     }
 
     /** The same without a hint or details. */
     public TooLargeException(String message) {
         this(message, null, Map.of());
-    }
-
-    /** For an error of this branch with a code of its own. */
-    protected TooLargeException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
-        super(code, message, hint, retryable, details);
     }
 }

@@ -49,6 +49,15 @@ class RepetitionTest {
         return RainerClient.builder(server.url("diary")).author("me").retries(FAST);
     }
 
+    /** A server that counts what arrives, and says nothing before the end. */
+    private static ScriptedServer silent(CountDownLatch arrived, CountDownLatch end) {
+        return new ScriptedServer((asked, turn) -> {
+            arrived.countDown();
+            end.await();
+            return null;
+        });
+    }
+
     private static Set<String> ids(ScriptedServer server) {
         return server.asked().stream()
                 .filter(asked -> asked.method().equals("POST"))
@@ -191,12 +200,9 @@ class RepetitionTest {
     }
 
     @Test
-    void silenceIsBounded() throws Exception {
+    void silenceIsBounded() {
         CountDownLatch end = new CountDownLatch(1);
-        try (ScriptedServer server = new ScriptedServer((asked, turn) -> {
-                    end.await();
-                    return null;
-                });
+        try (ScriptedServer server = silent(new CountDownLatch(1), end);
                 RainerClient client = to(server).answerTimeout(Duration.ofMillis(50)).build()) {
             UnavailableException error = assertThrows(UnavailableException.class, () -> client.get("hey"));
             assertTrue(error.getMessage().endsWith("gave no answer: no answer within the time allowed"));
@@ -208,11 +214,7 @@ class RepetitionTest {
     void anInterruptEndsTheWaitAndStays() throws Exception {
         CountDownLatch arrived = new CountDownLatch(2);
         CountDownLatch end = new CountDownLatch(1);
-        try (ScriptedServer server = new ScriptedServer((asked, turn) -> {
-                    arrived.countDown();
-                    end.await();
-                    return null;
-                });
+        try (ScriptedServer server = silent(arrived, end);
                 RainerClient client = to(server).build()) {
             List<Runnable> calls = List.of(() -> client.get("hey"), () -> client.commit(DRAFT));
             List<Class<?>> expected = List.of(UnavailableException.class, OutcomeUnknownException.class);
@@ -239,11 +241,7 @@ class RepetitionTest {
     void aCancelledFutureSendsNothingMore() throws Exception {
         CountDownLatch arrived = new CountDownLatch(1);
         CountDownLatch end = new CountDownLatch(1);
-        try (ScriptedServer server = new ScriptedServer((asked, turn) -> {
-                    arrived.countDown();
-                    end.await();
-                    return null;
-                });
+        try (ScriptedServer server = silent(arrived, end);
                 RainerClient client = to(server).build()) {
             CompletableFuture<Commit> sent = client.async().commit(DRAFT);
             arrived.await();
