@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -68,6 +71,16 @@ def _of_system(error: OSError) -> RainerError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DeniedError(text, hint="look at the owner and mode of the file and of its folder")
     return InvalidError(text)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have whatever the system refuses while a file is written speak of that file, and not of a temporary one."""
+    try:
+        yield
+    except OSError as e:
+        e.filename, e.filename2 = str(path), None
+        raise
 
 
 def _usage_hint(error: click.UsageError) -> str | None:

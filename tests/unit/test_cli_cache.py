@@ -90,7 +90,7 @@ def test_ls_tells_what_is_outdated_or_held(rainer: CommandLine) -> None:
             assert [line.split("\t")[-1] for line in lines] == ["outdated", "held"]
             assert rainer.ok("cache", "ls", uri, "--json").json[0]["age_s"] is None
             kept = rainer("cache", "rm", other)
-            assert (kept.code, kept.text) == (1, "removed 0 files, kept 1 that are held or have another URL\n")
+            assert (kept.code, kept.text) == (1, "removed 0 files, kept 1 that are held, pinned or have another URL\n")
             assert "hint:  end what uses it" in kept.err
 
 
@@ -119,9 +119,11 @@ def test_rm_all(rainer: CommandLine) -> None:
     with AssetCache(rainer.folder / "cache") as cache:
         cache.add(write(rainer, "own", b"own"))
         cache.pin("kept", [hashlib.sha256(b"\x00").hexdigest()])
-    assert rainer.ok("cache", "rm", "--all").text == "removed 3 files, kept 1 that are held or have another URL\n"
+    assert (
+        rainer.ok("cache", "rm", "--all").text == "removed 3 files, kept 1 that are held, pinned or have another URL\n"
+    )
     again = rainer("cache", "rm", "--all")
-    assert (again.code, again.text) == (1, "removed 0 files, kept 1 that are held or have another URL\n")
+    assert (again.code, again.text) == (1, "removed 0 files, kept 1 that are held, pinned or have another URL\n")
 
 
 def test_rm_wants_one_thing_and_a_cache_that_may_be_written(rainer: CommandLine) -> None:

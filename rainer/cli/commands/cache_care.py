@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -23,6 +23,9 @@ from rainer.store.login import without_login
 if TYPE_CHECKING:
     from rainer.cache import AssetCache
     from rainer.cache.listing import CacheEntry
+
+
+_KEPT_HINT: Final = "end what uses it (`rainer cache ls -l`), or let go of what a label pins: `rainer cache unpin`"
 
 
 def _read_bytes(text: str) -> int:
@@ -59,12 +62,14 @@ def remove(run: Invocation, what: tuple[str, ...], under: str | None, everything
     if as_json:
         records.print_record(run.out, {"removed": removed, "kept": len(chosen) - removed})
     else:
-        kept = f", kept {len(chosen) - removed:,} that are held or have another URL" if removed < len(chosen) else ""
+        kept = (
+            f", kept {len(chosen) - removed:,} that are held, pinned or have another URL"
+            if removed < len(chosen)
+            else ""
+        )
         run.out.line(f"removed {count_words(removed, 'file')}{kept}")
     if not removed:
-        raise NothingDone(
-            "nothing was removed", hint="end what uses it, or look at `rainer cache ls -l`" if chosen else None
-        )
+        raise NothingDone("nothing was removed", hint=_KEPT_HINT if chosen else None)
 
 
 def _check_writable(run: Invocation, cache: AssetCache) -> None:
