@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from rainer import limits
 from rainer.cache import forks
-from rainer.cache.adding import Blob, add
 from rainer.cache.failures import not_cached, told
 from rainer.cache.leases import Hold
-from rainer.cache.listing import CacheEntry, CacheInfo, Damaged, GcReport, Listing
 from rainer.cache.many import Outcome, Wanted, each
 from rainer.cache.names import is_uri
 from rainer.cache.parts import Parts
@@ -23,6 +22,8 @@ from rainer.errors import InvalidUri
 from rainer.store.store import Progress
 
 if TYPE_CHECKING:
+    from rainer.cache.adding import Blob
+    from rainer.cache.listing import CacheEntry, CacheInfo, Damaged, GcReport, Listing
     from rainer.store.opening import Stores
 
 
@@ -63,7 +64,6 @@ class AssetCache:
         self._warm = self._parts.warm
         self._pinned = Pinned(self._parts)
         self._unpinned = Unpinned(self._parts, timeout_s, immutable)
-        self._listing = Listing(self._parts, self._unpinned)
         forks.watch(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -71,6 +71,12 @@ class AssetCache:
 
     def after_fork_in_child(self) -> None:
         self._parts.after_fork_in_child()
+
+    @cached_property
+    def _listing(self) -> Listing:
+        from rainer.cache.listing import Listing  # as much to load as all that a fetch needs
+
+        return Listing(self._parts, self._unpinned)
 
     @property
     def is_read_only(self) -> bool:
@@ -171,6 +177,8 @@ class AssetCache:
         cache is what the digest says even if the file changes meanwhile. Raises NoSpace, NotFoundError, NotCached
         (read-only).
         """
+        from rainer.cache.adding import add
+
         return add(self._parts, source, name, sha256)
 
     # Keeping

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import re
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from hashlib import sha256 as _sha256
 from typing import Final, NamedTuple
 
 from rainer.cache import forks, locking
+from rainer.cache.failures import log
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
 from rainer.cache.leases import HOST
-
-log = logging.getLogger("rainer.cache")
 
 PINS: Final = ".pins"
 _FILE_NAME: Final = re.compile(r"[0-9a-f]{32}\.pins")
@@ -96,17 +93,17 @@ def read_pins(path: str) -> Pinned:
     except (OSError, ValueError, TypeError) as e:
         is_unknown = isinstance(e, OSError)
         what = "; until they can be, nothing is removed" if is_unknown else ""
-        log.warning("the pins in %s cannot be read: %s%s", path, e, what)
+        log().warning("the pins in %s cannot be read: %s%s", path, e, what)
         return Pinned(os.path.basename(path), frozenset(), is_unknown=is_unknown)  # noqa: PTH119
 
 
-@dataclass(slots=True)
 class _Lease:
     """What one lease file says, read up to `offset`."""
 
-    offset: int = 0
-    held: Counter[str] = field(default_factory=Counter)
-    handed: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.offset = 0
+        self.held: Counter[str] = Counter()
+        self.handed: set[str] = set()
 
     def read_on(self, number: int) -> None:
         while data := os.pread(number, 1 << 20, self.offset):

@@ -7,15 +7,25 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rainer.errors import CredentialsError, DeniedError, NoSpace, NotCached, RainerError, UnavailableError
 from rainer.store.store import shown
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _FULL_HINT: Final = "make room, or let the cache lie elsewhere (RAINER_CACHE_DIR, cache_dir)"
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
+
+
+def log() -> Logger:
+    """The logger of the cache; to load logging takes longer than a file that comes, and few have anything to say."""
+    import logging
+
+    return logging.getLogger("rainer.cache")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -50,6 +49,8 @@ class Flights(Generic[T]):
             with flight.ended:
                 pass
             if flight.error is not None:
+                import copy
+
                 raise copy.copy(flight.error) from flight.error
             if flight.results:
                 return flight.results[0]

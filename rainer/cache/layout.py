@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -84,7 +83,7 @@ class Layout:
 
     def temporary(self, what: str) -> str:
         """A path in `tmp/` that nobody else has."""
-        return f"{self.tmp}/{what[:16]}.{os.getpid()}.{secrets.token_hex(6)}"
+        return f"{self.tmp}/{what[:16]}.{os.getpid()}.{os.urandom(6).hex()}"
 
     def write(self, path: str, data: bytes, *, synced: bool = False) -> None:
         """Put a small file in its place, whole or not at all, with `synced` also if the power goes. To be called with

@@ -6,10 +6,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from rainer.errors import RainerError
 
@@ -20,8 +19,7 @@ _MOMENT_S: Final = 0.004
 """So long what has come waits for others to be handed over with it, while enough is under way to keep threads busy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A file to fetch: by digest where one is known, else as `cache(uri)` would."""
 
     uri: str

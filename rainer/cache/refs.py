@@ -7,10 +7,9 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from hashlib import sha256 as _sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
@@ -21,8 +20,7 @@ AHEAD_S: Final = 60.0
 _REMEMBERED_MAX: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """A URI's last known contents. `checked_at` (seconds since 1970) is when the store was last asked, 0 if it is to
     be asked again whatever the timeout says."""
 
@@ -73,9 +71,9 @@ class Refs:
 
     def put(self, ref: Ref) -> None:
         """Write a ref; its URI without user and password. Raises OSError."""
-        ref = replace(ref, uri=without_login(ref.uri))
+        ref = ref._replace(uri=without_login(ref.uri))
         with self._gate.shared():
-            self._layout.write(self.path(ref.uri), json.dumps(asdict(ref)).encode())
+            self._layout.write(self.path(ref.uri), json.dumps(ref._asdict()).encode())
 
     def remove(self, uri: str) -> bool:
         """Forget a URI; false if it was not known. Raises OSError."""

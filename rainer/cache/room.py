@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -11,14 +10,12 @@ from typing import Final
 
 from rainer.cache import forks, locking
 from rainer.cache.blobs import Blobs
-from rainer.cache.eviction import Eviction
+from rainer.cache.failures import log
 from rainer.cache.gate import Gate, Usage
 from rainer.cache.layout import Layout
 from rainer.cache.refs import Refs
 from rainer.cache.sweeping import sweep_refs, sweep_temporaries
 from rainer.errors import NoSpace
-
-log = logging.getLogger("rainer.cache")
 
 _LOW_WATER: Final = 0.9
 """An eviction goes on to this part of the limit, so that the next one is not due at once."""
@@ -79,12 +76,14 @@ class Room:
         return usage is not None and usage.size + size <= self.size_bytes_max
 
     def _evict(self, size: int) -> None:
+        from rainer.cache.eviction import Eviction
+
         sweep_temporaries(self._layout, self._gate)
         eviction = Eviction(self._layout, self._gate, self._blobs)
         freed = eviction.run(max(0, int(self.size_bytes_max * _LOW_WATER) - size))
         if freed.removed:
             sweep_refs(self._layout, self._gate, self._refs)
-            log.info("evicted %d files of %d bytes from %s", freed.removed, freed.size, self._layout.root)
+            log().info("evicted %d files of %d bytes from %s", freed.removed, freed.size, self._layout.root)
         if self._fits(freed.left, size):
             self._tried_at = float("-inf")
             return
@@ -96,6 +95,8 @@ class Room:
 
     def relieve(self, size: int) -> bool:
         """The disk is full before the limit is reached: let some of the least used go; false if none could."""
+        from rainer.cache.eviction import Eviction
+
         usage = self._gate.usage() or Usage(0, 0)
         wanted = max(size, int(usage.size * (1 - _LOW_WATER)))
         swept, _ = sweep_temporaries(self._layout, self._gate)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rainer.errors import NoSpace, StoreUnavailable, WrongDigest
 from rainer.limits import MiB
@@ -19,8 +18,7 @@ RANGES_ABOVE_BYTES: Final = 64 * MiB
 """Larger objects come in several ranges at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """What came: what the store says of the object, and the SHA-256 (lower-case hex) and size in bytes of what is in
     the file."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -199,6 +198,8 @@ class _Patience:
 
     def pause(self, asked_s: float | None = None) -> bool:
         """Wait before the next try; false if there shall be none."""
+        import random  # few wait
+
         pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self.tries - 1)) * random.uniform(0.5, 1.0)
         pause_s = max(pause_s, asked_s or 0.0)
         if self.tries >= TRIES_MAX or time.monotonic() + pause_s > self._until:

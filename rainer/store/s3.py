@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import threading
 import time
@@ -19,7 +18,6 @@ from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of
 from rainer.store.s3_access import AbsentError, Access, names_for, need_botocore
 from rainer.store.s3_errors import Fault, denied, fault_of, fault_of_client_error
-from rainer.store.s3_upload import PART_BYTES, Told, Upload, digest_of, put_bytes, put_parts
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
 
 T = TypeVar("T")
@@ -73,6 +71,10 @@ class S3Store(Store):
         self, uri: str, source: Path | bytes, *, sha256: str | None = None, create_only: bool = False,
         progress: Progress | None = None,
     ) -> ObjectInfo:  # fmt: skip
+        import random
+
+        from rainer.store.s3_upload import PART_BYTES, Told, Upload, digest_of, put_bytes, put_parts
+
         digest = sha256 or digest_of(source)
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if create_only and size > PART_BYTES and self._exists(uri):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from rainer.errors import DeniedError, InvalidError, InvalidUri
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Progress: TypeAlias = Callable[[int], None]
 """Is told of every further portion of bytes that came or went; called from the threads that carry them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """What a store tells of an object: its URI, and what it knows of size (bytes), ETag (as sent, with its quotes),
     SHA-256 (lower-case hex, where the store keeps it) and mtime (aware)."""
 
