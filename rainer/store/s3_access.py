@@ -199,7 +199,7 @@ class Access:
 
     def _variable(self, name: str) -> Any:
         if self._plain is not None:
-            return self._plain.region if name == "region" else None
+            return {"region": self._plain.region, "ca_bundle": self._plain.ca_bundle}.get(name)
         return self._session.get_config_variable(name)
 
     def _scoped(self) -> dict[str, Any]:
