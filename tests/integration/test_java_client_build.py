@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import rainer
 from tests.services import java, java_build
 from tests.services.java_build import SOURCES, Dependency
 
@@ -93,6 +94,7 @@ def test_the_jars_here_are_what_the_pom_names(artifact: str, java_client: None) 
         assert list(repository.glob(f"{named.group.replace('.', '/')}/{artifact}/*/{artifact}-*.pom"))
 
 
-def test_modules_have_the_parents_version() -> None:
+def test_modules_have_the_version_of_the_whole() -> None:
     versions = {re.search(r"<version>([^<]+)</version>", pom.read_text("utf-8"))[1] for pom in _POMS}  # type: ignore[index]
+    assert {version.removesuffix("-SNAPSHOT") for version in versions} == {rainer.__version__}
     assert len(versions) == 1
