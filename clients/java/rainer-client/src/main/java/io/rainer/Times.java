@@ -2,7 +2,10 @@ package io.rainer;
 
 import java.time.DateTimeException;
 import java.time.Instant;
+import java.time.LocalDate;
+import java.time.Month;
 import java.time.OffsetDateTime;
+import java.time.Year;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeFormatterBuilder;
@@ -17,6 +20,7 @@ import java.util.regex.Pattern;
 public final class Times {
     private static final Instant MIN = Instant.parse("0001-01-01T00:00:00Z");
     private static final Instant MAX = Instant.parse("9999-12-31T23:59:59.999999999Z");
+    private static final String PLAIN = "0000-00-00T00:00:00.000Z";
     private static final Pattern SHAPE = Pattern.compile(
             "(?<date>\\d{4}-\\d\\d-\\d\\d)[Tt ](?<time>\\d\\d:\\d\\d)(?<second>:\\d\\d)?(?:[.,](?<fraction>\\d{1,9}))?"
                     + "(?:[Zz]|(?<hours>[+-]\\d\\d)(?::?(?<minutes>\\d\\d))?)");
@@ -35,6 +39,46 @@ public final class Times {
      * @throws InvalidException for anything else
      */
     public static Instant parse(String text) {
+        Instant plain = parsePlain(text);
+        return plain != null ? plain : parseAny(text);
+    }
+
+    /** What {@link #format} wrote, which nearly all times are, ten times as fast; null for anything else. */
+    private static Instant parsePlain(String text) {
+        if (text.length() != PLAIN.length()) {
+            return null;
+        }
+        for (int i = 0; i < PLAIN.length(); i++) {
+            char c = text.charAt(i);
+            boolean isRight = PLAIN.charAt(i) == '0' ? c >= '0' && c <= '9' : c == PLAIN.charAt(i);
+            if (!isRight) {
+                return null;
+            }
+        }
+        int year = number(text, 0, 4);
+        int month = number(text, 5, 7);
+        int day = number(text, 8, 10);
+        int hour = number(text, 11, 13);
+        int minute = number(text, 14, 16);
+        int second = number(text, 17, 19);
+        boolean isDay = year > 0 && month >= 1 && month <= 12 && day >= 1
+                && day <= Month.of(month).length(Year.isLeap(year));
+        if (!isDay || hour > 23 || minute > 59 || second > 59) {
+            return null;
+        }
+        long seconds = LocalDate.of(year, month, day).toEpochDay() * 86_400 + hour * 3_600 + minute * 60 + second;
+        return Instant.ofEpochSecond(seconds, number(text, 20, 23) * 1_000_000L);
+    }
+
+    private static int number(String text, int begin, int end) {
+        int found = 0;
+        for (int i = begin; i < end; i++) {
+            found = found * 10 + text.charAt(i) - '0';
+        }
+        return found;
+    }
+
+    private static Instant parseAny(String text) {
         Matcher parts = SHAPE.matcher(text);
         if (parts.matches() && (parts.group("fraction") == null || parts.group("second") != null)) {
             try {

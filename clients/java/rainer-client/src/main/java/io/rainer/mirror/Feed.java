@@ -173,7 +173,7 @@ final class Feed implements Sink {
         Heads before = state.heads();
         boolean isWanted = wantsSteps.getAsBoolean();
         List<Change> changes = new ArrayList<>();
-        Heads.Editor now = Heads.EMPTY.edit();
+        Heads.Editor now = Heads.editor(arrived.heads.size());
         for (Commit commit : arrived.heads.values()) {
             Commit old = before.get(commit.key());
             if (old != null && (old == commit || isSame(old, commit))) {

@@ -40,6 +40,15 @@ final class Heads {
         return new Editor(this);
     }
 
+    /** An editor of nothing, with room for so many. */
+    static Editor editor(int expected) {
+        int pages = 1;
+        while (pages * Editor.PAGE * Editor.FULL < expected) {
+            pages *= 4;
+        }
+        return new Heads(new Commit[pages][Editor.PAGE][], 0).edit();
+    }
+
     Iterable<Commit> all() {
         return Walk::new;
     }

@@ -62,11 +62,16 @@ public record Incoming(String key, int version, Commit commit, boolean isForgott
     }
 
     private static Commit read(String key, byte[] data, String namespace, long revision) {
+        OptionalLong place = revision > 0 ? OptionalLong.of(revision) : OptionalLong.empty();
+        Commit plain = PlainCommit.read(key, data, namespace, place);
+        if (plain != null) {
+            return plain;
+        }
         Commit commit = CommitSerialization.fromBytes(data, namespace);
         if (!commit.key().equals(key)) {
             throw new CorruptException("the bytes are of another key, " + commit.key());
         }
-        return revision > 0 ? at(OptionalLong.of(revision), commit) : commit;
+        return at(place, commit);
     }
 
     private static Commit at(OptionalLong revision, Commit of) {

@@ -96,11 +96,9 @@ public final class MirrorDriver {
 
     private void run(long begun, Duration patience, boolean onlyTimes) throws Exception {
         Thread recorder = new Thread(this::record, "recorder");
-        mirror.onChange(this::fold);
-        mirror.onChangeset(this::check);
-        if (onlyTimes) {
-            mirror.onChange((key, before, after) -> printTime(key, after));
-        } else {
+        if (!onlyTimes) {
+            mirror.onChange(this::fold);
+            mirror.onChangeset(this::check);
             recorder.start();
         }
         try {
@@ -111,11 +109,16 @@ public final class MirrorDriver {
         }
         ObjectNode ready = event("ready").put("ms", (System.nanoTime() - begun) / 1e6).put("keys", mirror.snapshot().size());
         print(ready);
+        if (onlyTimes) {
+            mirror.onChange((key, before, after) -> printTime(key, after));
+        }
         obey();
         isEnded = true;
         nudges.release();
         recorder.join();
-        awaitFold();
+        if (!onlyTimes) {
+            awaitFold();
+        }
         print(event("end").put("folded", folded.equals(Map.copyOf(mirror.snapshot()))).put("looks", looks));
         mirror.close();
     }
