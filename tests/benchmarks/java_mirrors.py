@@ -1,14 +1,16 @@
-"""The Java mirror on ZooKeeper: how soon it is ready, and how soon it sees a commit, beside Python's in the same run."""
+"""The Java mirror on ZooKeeper: how soon it is ready, and how soon it sees a commit, beside Python's in the run."""
 
 from __future__ import annotations
 
 import json
 import statistics
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from typing import Any, Final
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import Any, Final, Self
 
 import rainer
 from tests.benchmarks import mirrors
@@ -40,30 +42,52 @@ def measure(pace: Pace, results: Results) -> None:
     _latency(pace, results)
 
 
-@contextmanager
-def _java_mirror(hosts: str) -> Iterator[tuple[dict[str, Any], Iterator[dict[str, Any]]]]:
-    """A JVM with a mirror, as a service starts it: what it says when it is ready, and what it says from then on."""
-    command = [
-        *(str(find_binary("java")), "-Xmx1g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"),
-        *("-cp", java_build.class_path("rainer-zookeeper"), _DRIVER, "zookeeper", hosts, _TREE, "times"),
-    ]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    told = (json.loads(line) for line in process.stdout)
-    try:
-        ready = next((one for one in told if one["event"] == "ready"), None)
-        if ready is None:
+class _JavaMirror:
+    """A JVM with a mirror, as a service starts it: what it says when it is ready, and when it heard of each change."""
+
+    def __init__(self, hosts: str) -> None:
+        command = [
+            *(str(find_binary("java")), "-Xmx1g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"),
+            *("-cp", java_build.class_path("rainer-zookeeper"), _DRIVER, "zookeeper", hosts, _TREE, "times"),
+        ]
+        self.heard: dict[tuple[str, int], int] = {}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self._ready: dict[str, Any] | None = None
+        # What is told must be read, or the pipe fills and the mirror's listener waits.
+        self._reader = threading.Thread(target=self._read, name="java-mirror", daemon=True)
+
+    @property
+    def ready(self) -> dict[str, Any]:
+        assert self._ready is not None
+        return self._ready
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            told = json.loads(line)
+            if told["event"] == "change":
+                self.heard[told["key"], told["version"]] = told["at_us"]
+            elif told["event"] == "ready":
+                self._ready = told
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        wait_until(lambda: self._ready or not self._reader.is_alive(), _PATIENCE_S, "the Java mirror")
+        if self._ready is None:
             raise WrongMeasure("the Java mirror's process ended")
-        yield ready, told
-    finally:
-        process.stdin.close()
-        for _ in told:
-            pass
-        process.stdout.close()
-        process.wait(60)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._reader.join(_PATIENCE_S)
+        self._process.stdout.close()
+        self._process.wait(_PATIENCE_S)
 
 
 # Until all keys are held
@@ -76,10 +100,10 @@ def _ready(pace: Pace, results: Results) -> None:
         zookeeper = stack.enter_context(ZooKeeper(heap_mb=mirrors._HEAP_MB))
         stack.enter_context(mirrors._published(journal, zookeeper.hosts))
         for _ in range(pace.rounds):
-            with _java_mirror(zookeeper.hosts) as (ready, _):
-                if ready["keys"] != pace.heads:
-                    raise WrongMeasure(f"the Java mirror holds {ready['keys']} of {pace.heads} keys")
-                found.append(float(ready["ms"]))
+            with _JavaMirror(zookeeper.hosts) as java:
+                if java.ready["keys"] != pace.heads:
+                    raise WrongMeasure(f"the Java mirror holds {java.ready['keys']} of {pace.heads} keys")
+                found.append(float(java.ready["ms"]))
     note = f"{pace.heads:,} keys of {mirrors.PAYLOAD_BYTES} bytes, from its start in a JVM that has done nothing yet"
     results.record("mirrors/java/ready", found, note=note)
 
@@ -88,8 +112,7 @@ def _ready(pace: Pace, results: Results) -> None:
 
 
 def _latency(pace: Pace, results: Results) -> None:
-    """The same commits, seen by a Java mirror and a Python mirror of the same tree, each in a process of its own."""
-    java, python = [], []
+    """The same commits, seen by a Java mirror and a Python mirror of the same tree."""
     with ExitStack() as stack:
         zookeeper = stack.enter_context(ZooKeeper())
         server = stack.enter_context(Rainer(arguments=["--zookeeper", zookeeper.hosts]))
@@ -98,18 +121,15 @@ def _latency(pace: Pace, results: Results) -> None:
         versions = dict.fromkeys((f"key-{n:04d}" for n in range(_KEYS)), 0)
         seen: dict[tuple[str, int], int] = {}
         mirror.on_change(lambda key, _old, new: seen.setdefault((key, new.version), time.time_ns() // 1000))  # type: ignore[union-attr]
-        _, told = stack.enter_context(_java_mirror(zookeeper.hosts))
+        java = stack.enter_context(_JavaMirror(zookeeper.hosts))
         _commit(client, versions, 10 * _COMMITS_A_SECOND)  # as warm as it will ever be
-        answered: list[dict[tuple[str, int], int]] = []
-        for _ in range(pace.rounds):
-            answered.append(_commit(client, versions, pace.seconds * _COMMITS_A_SECOND))
-        heard = _heard(told, list(answered[-1])[-1])
-        wait_until(lambda: list(answered[-1])[-1] in seen, _PATIENCE_S, "the last commit in the Python mirror")
-    for round_ in answered:
-        java.append(_median_ms(round_, heard))
-        python.append(_median_ms(round_, seen))
-    note = "three processes and a JVM: the server on SQLite, the client with Python's mirror, ZooKeeper, Java's mirror"
-    results.record("mirrors/java/latency", java, python, note)
+        answered = [_commit(client, versions, pace.seconds * _COMMITS_A_SECOND) for _ in range(pace.rounds)]
+        last = list(answered[-1])[-1]
+        wait_until(lambda: last in seen and last in java.heard, _PATIENCE_S, "the last commit in both mirrors")
+    ours = [_median_ms(round_, java.heard) for round_ in answered]
+    others = [_median_ms(round_, seen) for round_ in answered]
+    note = "Java's mirror in a JVM, Python's in the client's process, the server in another, on SQLite"
+    results.record("mirrors/java/latency", ours, others, note)
 
 
 def _commit(client: rainer.Client, versions: dict[str, int], count: int) -> dict[tuple[str, int], int]:
@@ -124,16 +144,6 @@ def _commit(client: rainer.Client, versions: dict[str, int], count: int) -> dict
         client.commit(key, b"x" * mirrors.PAYLOAD_BYTES, version=versions[key], author="bench")
         answered[key, versions[key]] = time.time_ns() // 1000
     return answered
-
-
-def _heard(told: Iterator[dict[str, Any]], last: tuple[str, int]) -> dict[tuple[str, int], int]:
-    found: dict[tuple[str, int], int] = {}
-    for one in told:
-        if one["event"] == "change":
-            found[one["key"], one["version"]] = one["at_us"]
-            if last in found:
-                return found
-    raise WrongMeasure("the Java mirror ended before it heard of the last commit")
 
 
 def _median_ms(answered: dict[tuple[str, int], int], seen: dict[tuple[str, int], int]) -> float:
