@@ -125,8 +125,8 @@ def test_the_tour_shows_what_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_the_code_blocks_are_in_languages_that_are_run() -> None:
-    kinds = {block.language for block in readme.blocks(TEXT, "sh", "console", "python", "")}
-    assert kinds == {"sh", "console", "python"}
+    kinds = {block.language for block in readme.blocks(TEXT, "sh", "console", "python", "java", "")}
+    assert kinds == {"sh", "console", "python", "java"}  # java: tests/integration/test_java_price_service.py
     assert TEXT.count("```") == 2 * len(readme.blocks(TEXT, *kinds))
 
 
