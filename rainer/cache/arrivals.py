@@ -14,7 +14,7 @@ from rainer.cache.sweeping import sweep_temporaries
 from rainer.cache.turns import Turn
 from rainer.errors import NoSpace, UnavailableError, WrongDigest
 from rainer.store.fetching import Fetched, fetch
-from rainer.store.store import Progress, Store, shown
+from rainer.store.store import Ahead, Progress, Store, shown
 
 _TRIES: Final = 3
 
@@ -29,6 +29,7 @@ class Asked(NamedTuple):
     size: int | None = None
     if_none_match: str | None = None
     progress: Progress | None = None
+    ahead: Ahead | None = None
 
 
 class Arrived(NamedTuple):
@@ -55,10 +56,13 @@ class Arrivals:
         Raises what `rainer.store.fetch` raises, NoSpace over the limit, and our errors for the folder's.
         """
 
+        ahead = [asked.ahead] if asked.ahead is not None else []
+
         def fill(number: int) -> Fetched | None:
             fetched = fetch(
                 asked.store, asked.uri, number, size=asked.size, sha256=asked.sha256,
                 if_none_match=asked.if_none_match, progress=asked.progress,
+                ahead=ahead.pop() if ahead else None,
             )  # fmt: skip
             if fetched is not None and asked.sha256 not in (None, fetched.sha256):
                 raise WrongDigest(

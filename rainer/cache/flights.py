@@ -11,7 +11,7 @@ from rainer.errors import RainerError
 T = TypeVar("T")
 
 
-class _Flight(Generic[T]):
+class Flight(Generic[T]):
     """A call under way, and then how it ended: with a result, an error to share, or neither, where who led was stopped
     by something of its own (^C, an error in its callback) and another has to lead.
 
@@ -36,16 +36,18 @@ class Flights(Generic[T]):
     def after_fork_in_child(self) -> None:
         """The threads that were under way are not in the child."""
         self._mutex = threading.Lock()
-        self._under_way: dict[Hashable, _Flight[T]] = {}
+        self._under_way: dict[Hashable, Flight[T]] = {}
 
     def share(self, key: Hashable, call: Callable[[], T]) -> T:
         """Make the call, or wait for the one under way and share its result, or its failure."""
         while True:
+            mine = self.lead(key)
+            if mine is not None:
+                return self.end(key, mine, call)
             with self._mutex:
                 flight = self._under_way.get(key)
-                if flight is None:
-                    mine = self._under_way[key] = _Flight()
-                    break
+            if flight is None:
+                continue
             with flight.ended:
                 pass
             if flight.error is not None:
@@ -54,9 +56,23 @@ class Flights(Generic[T]):
                 raise copy.copy(flight.error) from flight.error
             if flight.results:
                 return flight.results[0]
-        return self._lead(key, mine, call)
 
-    def _lead(self, key: Hashable, mine: _Flight[T], call: Callable[[], T]) -> T:
+    def lead(self, key: Hashable) -> Flight[T] | None:
+        """Have others wait for a call of ours, which `end` makes; None if one is under way."""
+        with self._mutex:
+            if key in self._under_way:
+                return None
+            mine = self._under_way[key] = Flight()
+            return mine
+
+    def give_up(self, key: Hashable, mine: Flight[T]) -> None:
+        """Make no call after all: one of those who wait makes it."""
+        with self._mutex:
+            self._under_way.pop(key, None)
+        mine.ended.release()
+
+    def end(self, key: Hashable, mine: Flight[T], call: Callable[[], T]) -> T:
+        """Make the call, and share its result, or its failure."""
         try:
             result = call()
             mine.results.append(result)
@@ -65,6 +81,4 @@ class Flights(Generic[T]):
             mine.error = e
             raise
         finally:
-            with self._mutex:
-                self._under_way.pop(key, None)
-            mine.ended.release()
+            self.give_up(key, mine)

@@ -10,6 +10,7 @@ from typing import Final
 
 from rainer.cache import forks, locking
 from rainer.cache.blobs import Blobs
+from rainer.cache.eviction import Eviction
 from rainer.cache.failures import log
 from rainer.cache.gate import Gate, Usage
 from rainer.cache.layout import Layout
@@ -76,8 +77,6 @@ class Room:
         return usage is not None and usage.size + size <= self.size_bytes_max
 
     def _evict(self, size: int) -> None:
-        from rainer.cache.eviction import Eviction
-
         sweep_temporaries(self._layout, self._gate)
         eviction = Eviction(self._layout, self._gate, self._blobs)
         freed = eviction.run(max(0, int(self.size_bytes_max * _LOW_WATER) - size))
@@ -95,8 +94,6 @@ class Room:
 
     def relieve(self, size: int) -> bool:
         """The disk is full before the limit is reached: let some of the least used go; false if none could."""
-        from rainer.cache.eviction import Eviction
-
         usage = self._gate.usage() or Usage(0, 0)
         wanted = max(size, int(usage.size * (1 - _LOW_WATER)))
         swept, _ = sweep_temporaries(self._layout, self._gate)

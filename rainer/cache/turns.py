@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Final
 
 from rainer.cache import forks, locking
@@ -52,6 +51,14 @@ class Turn:
         self.path, self.number = path, number
         locking.try_lock(number, exclusive=True)
 
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end()
+
     def end(self) -> None:
         """Remove the file unless it has been moved into its place, and let others have their turn."""
         if not self.is_moved:
@@ -67,16 +74,17 @@ class Turns:
         self._layout = layout
         self._locks_work = False
 
-    @contextmanager
-    def take(self, key: str | None) -> Iterator[Turn]:
-        """Wait for the turn of a key (hex digits; None: nobody else wants the same). Look again then whether there is
-        anything left to do. Raises NoSpace, DeniedError and the like for what the folder's disk does."""
+    def take(self, key: str | None) -> Turn:
+        """Wait for the turn of a key (hex digits; None: nobody else wants the same), to be ended by `with`. Look again
+        then whether there is anything left to do. Raises NoSpace, DeniedError and the like for what the folder's disk
+        does."""
         with told(self._layout.root):
-            turn = self._first(key)
-        try:
-            yield turn
-        finally:
-            turn.end()
+            return self._first(key)
+
+    def take_now(self, key: str) -> Turn | None:
+        """The turn of a key if nobody has it; None also where nobody can tell. Raises OSError."""
+        self._locks_work = self._locks_work or self._layout.locks_work()
+        return self._make(f"{self._layout.tmp}/{key}.0") if self._locks_work else None
 
     def _first(self, key: str | None) -> Turn:
         self._locks_work = self._locks_work or (key is not None and self._layout.locks_work())

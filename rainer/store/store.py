@@ -54,6 +54,21 @@ class Reading(ABC):
         self.close()
 
 
+class Ahead(ABC):
+    """An object that was asked for and whose answer has not been looked at yet; to be opened or closed, by one thread.
+
+    It may be good for nothing: then `open` asks again.
+    """
+
+    @abstractmethod
+    def open(self) -> Reading | None:
+        """What `Store.open` gives for the whole object."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Do without it."""
+
+
 class Store(ABC):
     """One place of objects, such as a bucket or a folder, rooted at `url`.
 
@@ -91,6 +106,11 @@ class Store(ABC):
         `if_none_match` and `if_match` are ETags: None is returned where the object still has the first, and
         ObjectNotFound raised where it no longer has the second. Raises ObjectNotFound.
         """
+
+    def ahead(self, uri: str) -> Ahead | None:
+        """Ask for the whole of a (small) object now and read it later: its way is spent on something else. None where
+        that cannot be. Raises nothing: what is wrong is said when it is read."""
+        return None
 
     @abstractmethod
     def head(self, uri: str) -> ObjectInfo:
