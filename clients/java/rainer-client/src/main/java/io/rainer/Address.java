@@ -61,7 +61,7 @@ public record Address(String root, String namespace, String login) {
 
     /** The URL for a message, without what stands before an {@code @}: it may be a password. */
     private static String shown(String url) {
-        return Names.shorten(url.replaceFirst("//[^/]*@", "//***@"), 200);
+        return Names.shorten(url.replaceFirst("(?s)^([^/]*//)?.*@", "$1***@"), 200);
     }
 
     private static String decoded(String text) {

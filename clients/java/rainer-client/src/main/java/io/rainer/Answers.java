@@ -29,6 +29,10 @@ final class Answers {
      * The key is the one asked for, for the same reason.
      */
     static FromHeaders commitOfHeaders(Answer answer, String key, String namespace) {
+        String encoding = answer.header("content-encoding").strip();
+        if (!encoding.isEmpty() && !encoding.equalsIgnoreCase("identity")) {
+            throw Refusals.foreign(answer, "its payload comes packed as " + Names.shorten(encoding) + ", unasked");
+        }
         try {
             String author = answer.text("x-rainer-author");
             String comment = answer.text("x-rainer-comment");

@@ -63,9 +63,9 @@ final class Call {
     <T> CompletableFuture<T> handOut(CompletableFuture<T> inner) {
         CompletableFuture<T> outer = inner.copy();
         outer.whenComplete((value, failure) -> {
-            CompletableFuture<?> exchange = onGoing;
             if (outer.isCancelled()) {
-                isCancelled = true;
+                isCancelled = true; // first: an exchange that begins right now then sees it
+                CompletableFuture<?> exchange = onGoing;
                 if (exchange != null) {
                     exchange.cancel(true);
                 }

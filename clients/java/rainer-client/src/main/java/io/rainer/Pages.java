@@ -47,11 +47,15 @@ final class Pages {
                     result.completeExceptionally(isWrapped ? failure.getCause() : failure);
                     return;
                 }
-                found.addAll(part.commits());
-                if (part.next() == null) {
-                    result.complete(found);
-                } else {
-                    read(part.next());
+                try {
+                    found.addAll(part.commits());
+                    if (part.next() == null) {
+                        result.complete(found);
+                    } else {
+                        read(part.next());
+                    }
+                } catch (Throwable e) { // such as memory that ends: nobody may wait for ever
+                    result.completeExceptionally(e);
                 }
             });
         }

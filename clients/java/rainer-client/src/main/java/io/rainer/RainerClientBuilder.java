@@ -7,10 +7,21 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Executor;
-import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 
 /** How a {@link RainerClient} is set up; what is left out has the value that its method names. Not thread-safe. */
 public final class RainerClientBuilder {
+    private static final Duration TIMEOUT_MAX = Duration.ofDays(365);
+    private static final long IDLE_S = 10;
+    /**
+     * Not the JDK's common pool: a program whose own work blocks that would keep calls from ending, also those whose time
+     * is up. Its threads end when they are idle, so that nobody has to close it.
+     */
+    private static final Executor SHARED = new ThreadPoolExecutor(
+            0, Integer.MAX_VALUE, IDLE_S, TimeUnit.SECONDS, new SynchronousQueue<>(), RainerClientBuilder::thread);
+
     private final Address address;
     private final Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     private String author;
@@ -24,6 +35,7 @@ public final class RainerClientBuilder {
     RainerClientBuilder(Address address) {
         this.address = address;
         headers.put("User-Agent", "rainer-java");
+        headers.put("Accept-Encoding", "identity"); // else a proxy may pack answers, which the JDK does not unpack
         if (address.authorization() != null) {
             headers.put("Authorization", address.authorization());
         }
@@ -53,11 +65,18 @@ public final class RainerClientBuilder {
         return this;
     }
 
+    private static Thread thread(Runnable work) {
+        Thread made = new Thread(work, "rainer-client");
+        made.setDaemon(true);
+        return made;
+    }
+
     private static Duration checked(Duration longest) {
         if (longest.isNegative() || longest.isZero()) {
             throw new InvalidException("a timeout must be longer than 0 seconds, not " + longest);
         }
-        return longest;
+        // Whoever says for ever means it; clocks that count nanoseconds do not reach so far.
+        return longest.compareTo(TIMEOUT_MAX) < 0 ? longest : TIMEOUT_MAX;
     }
 
     /** How often a call is repeated at most, and after which pauses; by default {@link Retries#DEFAULT}. */
@@ -82,7 +101,7 @@ public final class RainerClientBuilder {
         return header("Authorization", "Bearer " + token);
     }
 
-    /** Where answers are read and futures go on; by default the JDK's common pool. */
+    /** Where answers are read and futures go on; by default daemon threads that all clients share. */
     public RainerClientBuilder executor(Executor threads) {
         executor = threads;
         return this;
@@ -102,7 +121,7 @@ public final class RainerClientBuilder {
     /** The client; it connects when it is first used. */
     public RainerClient build() {
         HttpClient http = given == null ? newHttpClient() : given;
-        Executor later = executor == null ? ForkJoinPool.commonPool() : executor;
+        Executor later = executor == null ? SHARED : executor;
         Transport transport = new Transport(http, address.root(), headers, later);
         Caller caller = new Caller(transport, retries, timeout, answerTimeout, later);
         return new RainerClient(address, author, caller, given == null);

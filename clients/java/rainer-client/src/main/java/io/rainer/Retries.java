@@ -33,7 +33,7 @@ public record Retries(int times, Duration pause, Duration pauseMax) {
     Duration pauseAfter(int attempt, Duration asked) {
         double longest = Math.min(pauseMax.toNanos(), pause.toNanos() * Math.pow(2, Math.min(attempt - 1, DOUBLINGS_MAX)));
         // Half of it random: clients that failed together must not come back together.
-        long nanos = (long) (longest * ThreadLocalRandom.current().nextDouble(0.5, 1.0));
-        return asked.toNanos() > nanos ? asked : Duration.ofNanos(nanos);
+        Duration chosen = Duration.ofNanos((long) (longest * ThreadLocalRandom.current().nextDouble(0.5, 1.0)));
+        return asked.compareTo(chosen) > 0 ? asked : chosen; // what is asked may be millennia, and no number of nanoseconds
     }
 }

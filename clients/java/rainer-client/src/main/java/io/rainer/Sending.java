@@ -13,9 +13,9 @@ import java.util.function.Supplier;
  * A commit or changeset on its way, under an id, so that one whose answer was lost can be sent again without being made
  * twice.
  *
- * <p>What an attempt tells is one of three things. <i>Granted</i>: done. <i>Refused</i> (any 4xx, or a 5xx in which a
- * Rainer server says that nothing was done): this attempt changed nothing. <i>Unknown</i> (the connection broke after
- * something was sent, no answer in time, a 5xx that does not say): it may have landed, or land yet. An unknown attempt is
+ * <p>What an attempt tells is one of three things. <i>Granted</i>: done. <i>Refused</i> (any 3xx or 4xx, or a 5xx in
+ * which a Rainer server says that nothing was done): this attempt changed nothing. <i>Unknown</i> (the connection broke
+ * after something was sent, no answer in time, another 2xx, a 5xx that does not say): it may have landed, or land yet. An unknown attempt is
  * repeated with the same id, and a Rainer server answers the repetition with the first result. A refusal <i>after</i> an
  * unknown attempt is looked into, because an ancestor's server knows no ids and refuses its own success as a conflict:
  * where the stored commit has our payload, author and comment, it counts as ours and is returned.
@@ -95,7 +95,7 @@ final class Sending {
     /** A 5xx of a proxy may have been made while the server behind it goes on; "internal" is a server that fell over. */
     private static boolean nothingWasDone(Answer answer, RainerException error) {
         if (answer.status() < 500) {
-            return true;
+            return answer.status() >= 300; // a gateway's own word for a success is none of ours, and no refusal
         }
         return Refusals.isProblem(answer) && !(error instanceof OutcomeUnknownException) && !error.code().equals("internal");
     }
@@ -107,7 +107,7 @@ final class Sending {
             return CompletableFuture.failedFuture(error);
         }
         if (call.isCancelled() || call.left().isNegative() || call.left().isZero()) {
-            return CompletableFuture.failedFuture(error == lost ? outcomeUnknown(lost) : error);
+            return CompletableFuture.failedFuture(outcomeUnknown(error)); // no time to look
         }
         return find.get()
                 .handle((found, failure) -> {

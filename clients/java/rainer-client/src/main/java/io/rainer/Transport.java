@@ -61,6 +61,10 @@ final class Transport {
      * <p>The JDK bounds the time until an answer begins, the call's deadline that until it ends.
      */
     CompletableFuture<Answer> attempt(HttpRequest.Builder unbounded, Call call) {
+        if (call.isCancelled()) {
+            CancellationException cause = new CancellationException();
+            return CompletableFuture.failedFuture(new AttemptFailed(AttemptFailed.Kind.UNSENT, reason(cause), cause));
+        }
         HttpRequest request = unbounded.copy().timeout(call.answerBound()).build();
         CompletableFuture<HttpResponse<byte[]>> exchange =
                 http.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray());
