@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from rainer import limits
 from rainer.access.credentials import CERTIFICATE, name_of
 from rainer.api.problems import problem
+from rainer.api.signs import INTERIM, STILL_THERE
 from rainer.errors import InvalidError
 
 _CORK_BYTES_MAX: Final = 64 * 1024
@@ -123,6 +124,8 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         if not self._offers_upgrade():
+            if self.parser.get_method() == b"PUT" and self.parser.get_http_version() == "1.1":
+                self.scope["extensions"] = {STILL_THERE: self._say_still_there}  # type: ignore[dict-item]
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -158,6 +161,10 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.write(b"\r\n".join([*head, b"", bytes(refusal.body)]))
         self._is_deaf = True
         self.transport.close()
+
+    def _say_still_there(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(INTERIM)
 
     def _offers_upgrade(self) -> bool:
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -29,6 +30,12 @@ def try_lock(number: int, *, exclusive: bool) -> bool:
         if e.errno not in _NO_LOCKS:
             raise
     return True
+
+
+def unlock(number: int) -> None:
+    """Let go of a lock whose file stays open."""
+    with contextlib.suppress(OSError):  # where there are no locks
+        fcntl.flock(number, fcntl.LOCK_UN)
 
 
 def is_unlocked(number: int) -> bool:

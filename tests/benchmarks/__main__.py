@@ -12,7 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import caching, fan_out, fetching, listing, load, machine, mirrors, opening, resolving, throughput
+from tests.benchmarks import (
+    caching,
+    fan_out,
+    fetching,
+    java_mirrors,
+    listing,
+    load,
+    machine,
+    mirrors,
+    opening,
+    resolving,
+    throughput,
+)
 from tests.benchmarks.load import Pace, WrongMeasure
 from tests.benchmarks.peers import EtcdPeer
 from tests.benchmarks.report import Results, table
@@ -24,7 +36,7 @@ from tests.services.seaweedfs import SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 _FULL = Pace(rounds=5, seconds=3, warm_up_s=1, heads=100_000)
-_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.1)
+_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.02)
 
 
 class Stage(NamedTuple):
@@ -71,6 +83,10 @@ _STAGES = (
     ),
     Stage(
         "ZooKeeper mirrors: beside kazoo's", mirrors.tree_cache, (ZooKeeper.available,), ("mirrors/treecache",)
+    ),
+    Stage(
+        "Java mirrors on ZooKeeper", java_mirrors.measure, (ZooKeeper.available, java_mirrors.missing),
+        java_mirrors.ROWS,
     ),
     Stage("cache hits", caching.hits, (caching.missing_peers,), caching.HIT_ROWS),
     Stage("fetch from S3", fetching.fetching, (SeaweedFS.available, fetching.missing_s5cmd), fetching.ROWS),

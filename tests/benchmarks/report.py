@@ -88,6 +88,8 @@ def _all_rows() -> dict[str, Row]:
         "mirrors/publishing": Row("publishing all heads", "/s", at_least=15_000),
         "mirrors/reconcile": Row("reconciling an unchanged tree", "ms", below=5),
         "mirrors/treecache": Row("keys until a mirror is ready", "/s", "kazoo's TreeCache", at_least=40),
+        "mirrors/java/ready": Row("a Java mirror is ready", "ms", below=3_000),
+        "mirrors/java/latency": Row("commit answered → in a Java mirror, p50", "ms", "Python mirror"),
         "mirrors/http/spread": Row("HTTP mirrors, first to last seen", "ms"),
         "cache/hit": Row("cached file, warm", "µs", below=5),
         "cache/hit/pooch": Row("cached file, 10 KiB, warm", "µs", "pooch"),

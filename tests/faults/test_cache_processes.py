@@ -32,7 +32,7 @@ def test_fifty_processes_make_one_request_for_a_cold_file(server: ObjectServer, 
     server.hold(after=1000)
     herd = start("herd", root=tmp_path / "c", url=server.url("data.bin"), sha256=SHA, size=len(DATA), processes=50)
     pids = line(herd)
-    turn = str(tmp_path / "c" / "locks" / SHA[:2])
+    turn = str(tmp_path / "c" / "tmp" / f"{SHA}.0")
     wait_until(lambda: all(_has_open(pid, turn) for pid in pids), 60, "all to have come")
     server.go_on.set()
     paths, codes = finish(herd, 100)
@@ -139,8 +139,7 @@ def test_a_child_that_was_forked_during_a_download_holds_nothing_of_it(server: O
         try:
             server.go_on.set()
             getting.join()
-            locks = [path for path in (tmp_path / "locks").iterdir() if path.name == SHA[:2]]
-            with locks[0].open("r+") as file:
+            with next((tmp_path / "blobs").glob("*/*/data.bin")).open("rb") as file:  # it was the lock of its key
                 import fcntl
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError, if the child had a copy

@@ -16,8 +16,8 @@ from typing import NoReturn
 import psutil
 import pytest
 
-from tests.plugins.servers import required_services
 from tests.services.process_service import ProcessService, ServiceError
+from tests.services.required import required_services
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("make_run")]
 

@@ -14,9 +14,13 @@ def load(name: str) -> Any:
     return json.loads((_FOLDER / f"{name}.json").read_text("utf-8"))
 
 
-def raw(spelt: dict[str, str]) -> bytes:
-    """Bytes spelt as text or in hexadecimal."""
-    return spelt["utf8"].encode() if "utf8" in spelt else bytes.fromhex(spelt["hex"])
+def raw(spelt: dict[str, Any]) -> bytes:
+    """Bytes spelt as text or in hexadecimal, so many times; or in pieces that are."""
+    if "pieces" in spelt:
+        return b"".join(map(raw, spelt["pieces"]))
+    one: bytes = spelt["utf8"].encode() if "utf8" in spelt else bytes.fromhex(spelt["hex"])
+    times: int = spelt.get("times", 1)
+    return one * times
 
 
 def text(spelt: str | dict[str, Any]) -> str:

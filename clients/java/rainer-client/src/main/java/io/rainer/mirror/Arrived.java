@@ -1,0 +1,35 @@
+package io.rainer.mirror;
+
+import io.rainer.Commit;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** A whole state as a source hands it over: heads, the versions of removed keys, and what cannot be taken. */
+final class Arrived {
+    final Map<String, Commit> heads = new LinkedHashMap<>();
+    final Map<String, Integer> gone = new HashMap<>();
+    final Map<String, String> bad = new HashMap<>();
+
+    static Arrived of(Iterable<Incoming> found) {
+        Arrived arrived = new Arrived();
+        found.forEach(arrived::add);
+        return arrived;
+    }
+
+    private void add(Incoming one) {
+        String key = one.key();
+        if (one.isBad() || one.isForgotten()) {
+            bad.put(key, one.isBad() ? one.why() : "the bytes are no commit");
+            return;
+        }
+        bad.remove(key);
+        if (one.commit() == null) {
+            gone.put(key, one.version());
+            heads.remove(key);
+        } else {
+            heads.put(key, one.commit());
+            gone.remove(key);
+        }
+    }
+}
