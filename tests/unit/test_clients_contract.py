@@ -54,7 +54,7 @@ def test_every_error_stands_in_the_table_as_it_is() -> None:
 
 
 def test_every_call_named_exists() -> None:
-    routes = {(method, path) for method, path, _ in ROUTES}
+    routes = {(method, path) for method, path, *_ in ROUTES}
     named = {(method, path.partition("&")[0]) for method, path in _ROUTE.findall(TEXT)}
     assert len(named) > 12
     assert named <= routes
@@ -83,4 +83,4 @@ def test_its_version_is_the_newest_of_its_changes() -> None:
     changes = re.findall(r"[vV]ersion (\d+):", TEXT)
     assert version is not None
     assert int(version[1]) == max(map(int, changes))
-    assert len(TEXT.splitlines()) <= 150
+    assert len(TEXT.splitlines()) <= 175
