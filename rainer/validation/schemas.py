@@ -17,8 +17,9 @@ from rainer.errors import InvalidDocument
 from rainer.model import placed_yaml
 from rainer.model.rules import SCHEMA_PREFIX
 from rainer.validation.bounded import SCHEMA_FORMATS, BoundedValidator, TooSlow, within
-from rainer.validation.documents import Document, yaml_value
+from rainer.validation.documents import Document
 from rainer.validation.places import Path, in_yaml, pointer_of
+from rainer.validation.yaml_values import yaml_value
 
 CHECK_S: Final = 5.0
 """How long the schemas may take over one submission, or one schema over being checked itself."""
