@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -20,8 +21,9 @@ from rainer.mirror.http_metas import heads_of_list, page_of
 from rainer.mirror.http_source import _age_s
 from rainer.model import times
 from rainer.model.commit import Commit
+from rainer.model.marks import Marks
 from rainer.model.packed import Kind, PackedHead
-from tests.unit.vectors import load, name_of, raw
+from tests.unit.vectors import load, marks_of, name_of, raw
 
 VECTORS = load("changes_pages")
 PAGES, LISTS = VECTORS["pages"], VECTORS["lists"]
@@ -35,8 +37,13 @@ def commit_of(told: dict[str, Any]) -> Commit:
     return Commit(
         told["key"], told["version"], None if told["payload"] is None else raw(told["payload"]), told["author"],
         told["comment"], times.from_ms(times.parse_iso(told["mtime"])), told["empty"], told["namespace"],
-        told["revision"],
+        told["revision"], marks_of(told),
     )  # fmt: skip
+
+
+def told_of(commits: Iterable[Commit]) -> list[tuple[Commit, Marks | None]]:
+    """Commits with their marks, for which equality does not ask."""
+    return [(commit, commit.marks) for commit in commits]
 
 
 def head_of(told: dict[str, Any]) -> PackedHead:
@@ -44,10 +51,12 @@ def head_of(told: dict[str, Any]) -> PackedHead:
 
 
 def row_of(told: dict[str, Any]) -> Row:
+    marks = marks_of(told)
     return Row(
         told["revision"], 1, told["key"], told["version"], told["author"], told["comment"],
         times.parse_iso(told["mtime"]), times.parse_iso(told.get("recorded", told["mtime"])), told["empty"],
         None if told["payload"] is None else raw(told["payload"]), None, None, told.get("changeset", 0), b"",
+        None if marks is None else marks.to_text(),
     )  # fmt: skip
 
 
@@ -64,7 +73,7 @@ def is_all_told(vector: dict[str, Any], commits: list[dict[str, Any]]) -> bool:
 @pytest.mark.parametrize("vector", PAGES["read"], ids=name_of)
 def test_a_page_is_read(vector: dict[str, Any]) -> None:
     told, page = vector["page"], changes_of(answered(vector), vector["namespace"])
-    assert list(page.commits) == [commit_of(one) for one in told["commits"]]
+    assert told_of(page.commits) == told_of(commit_of(one) for one in told["commits"])
     assert (page.lineage, page.revision, page.chain, page.more) == (
         told["lineage"], told["revision"], told["chain"], told["more"],
     )  # fmt: skip
@@ -72,6 +81,7 @@ def test_a_page_is_read(vector: dict[str, Any]) -> None:
         taken = page_of(answered(vector))
         assert taken.records == [head_of(one) for one in told["heads"]]
         assert (taken.position, taken.more, taken.age_s) == (page.position, told["more"], told["age_s"])
+        assert taken.readable == told.get("readable")
         for record, commit in zip(taken.records, page.commits, strict=True):
             assert heads.check(record) == (commit.version, commit.is_empty)
 
@@ -80,7 +90,7 @@ def test_a_page_is_read(vector: dict[str, Any]) -> None:
 def test_a_server_writes_exactly_this_page(vector: dict[str, Any]) -> None:
     told = vector["page"]
     assert is_all_told(vector, told["commits"]) or "not told" in vector["name"]
-    members = {name: told[name] for name in ("lineage", "revision", "chain", "more")}
+    members = {name: told[name] for name in ("lineage", "revision", "chain", "more", "readable") if name in told}
     rows = [row_of(one) for one in told["commits"]]
     body = feed_body(members, rows, form_of(vector, feed=True), {1: vector["namespace"]})
     assert orjson.dumps(body) == raw(vector["body"])
@@ -126,7 +136,7 @@ def test_a_stream_is_read_however_it_is_cut(vector: dict[str, Any]) -> None:
 def test_a_list_is_read(vector: dict[str, Any]) -> None:
     answer = answered(vector)
     found = [commit_of_meta(answer, meta, vector["namespace"]) for meta in json_object(answer).values()]
-    assert found == [commit_of(one) for one in vector["commits"]]
+    assert told_of(found) == told_of(commit_of(one) for one in vector["commits"])
     if "heads" in vector:
         assert list(heads_of_list(answer)) == [head_of(one) for one in vector["heads"]]
 
@@ -148,9 +158,8 @@ def test_what_is_no_list_is_said_to_be_so(vector: dict[str, Any]) -> None:
 def test_a_history_is_read_and_written(vector: dict[str, Any]) -> None:
     answer, form = answered(vector), form_of(vector, feed=True)
     body = json_object(answer)
-    assert [commit_of_meta(answer, meta, vector["namespace"]) for meta in body["commits"]] == [
-        commit_of(one) for one in vector["commits"]
-    ]
+    found = [commit_of_meta(answer, meta, vector["namespace"]) for meta in body["commits"]]
+    assert told_of(found) == told_of(commit_of(one) for one in vector["commits"])
     assert body["more"] is vector["more"]
     if is_all_told(vector, vector["commits"]):
         told = [form.meta(row_of(one), one["namespace"]) for one in vector["commits"]]

@@ -18,7 +18,7 @@ from rainer.journal import Journal
 from rainer.model import times
 from rainer.model.commit import Commit, Draft
 from tests.unit.http_script import ScriptedServer, answer
-from tests.unit.vectors import load, name_of, raw
+from tests.unit.vectors import load, marks_of, name_of, raw
 
 VECTORS = load("commit_requests")
 CLIENTS_AFFAIR = {"host", "content-length", "user-agent", "connection", "accept-encoding"}
@@ -37,6 +37,7 @@ def commit_of(told: dict[str, Any], **granted: Any) -> Commit:
     return Commit(
         told["key"], told["version"], payload, told["author"], told["comment"],
         times.from_ms(times.parse_iso(told["mtime"])), payload is None, told["namespace"], told["revision"],
+        marks_of(told),
     )  # fmt: skip
 
 
@@ -45,21 +46,21 @@ def headers_of(told: dict[str, Any]) -> dict[str, bytes]:
 
 
 def sent_by(client: Client, vector: dict[str, Any]) -> list[Commit]:
-    drafts = [draft_of(one) for one in vector["drafts"]]
+    drafts, wish = [draft_of(one) for one in vector["drafts"]], vector.get("wish", {})
     if vector["call"] == "commit_many":
-        return client.commit_many(drafts, commit_id=vector["commit_id"])
+        return client.commit_many(drafts, commit_id=vector["commit_id"], **wish)
     (made,) = drafts
     mtime = None if made.mtime_ms is None else times.from_ms(made.mtime_ms)
     with client.in_namespace(made.namespace) as there:
         return [
             there.commit(
                 made.key, made.payload, version=made.version, author=made.author, comment=made.comment, mtime=mtime,
-                commit_id=vector["commit_id"],
+                commit_id=vector["commit_id"], **wish,
             )
         ]  # fmt: skip
 
 
-@pytest.mark.parametrize("vector", VECTORS["commits"], ids=name_of)
+@pytest.mark.parametrize("vector", VECTORS["commits"] + VECTORS["wished"], ids=name_of)
 def test_a_commit_is_sent_as_exactly_this_and_its_answer_read(vector: dict[str, Any]) -> None:
     told = vector["answer"]
     with (
@@ -70,15 +71,15 @@ def test_a_commit_is_sent_as_exactly_this_and_its_answer_read(vector: dict[str, 
     (received,) = server.received
     asked = vector["request"]
     assert (received.method, received.target, received.body) == (asked["method"], asked["path"], raw(asked["body"]))
-    expected = {name.lower(): value for name, value in headers_of(asked["headers"]).items()}
-    ignored = CLIENTS_AFFAIR if "accept" in expected else {*CLIENTS_AFFAIR, "accept"}
-    assert {n: v for n, v in received.headers.items() if n not in ignored} == expected
-    assert commits == [
-        commit_of(one, **granted) for one, granted in zip(vector["drafts"], vector["granted"], strict=True)
-    ]
+    sent = {name.lower(): value for name, value in headers_of(asked["headers"]).items()}
+    ignored = CLIENTS_AFFAIR if "accept" in sent else {*CLIENTS_AFFAIR, "accept"}
+    assert {n: v for n, v in received.headers.items() if n not in ignored} == sent
+    expected = [commit_of(one, **granted) for one, granted in zip(vector["drafts"], vector["granted"], strict=True)]
+    assert commits == expected
+    assert [commit.marks for commit in commits] == [commit.marks for commit in expected]
 
 
-@pytest.mark.parametrize("vector", VECTORS["reads"], ids=name_of)
+@pytest.mark.parametrize("vector", VECTORS["reads"] + VECTORS["marked"], ids=name_of)
 def test_the_answer_to_a_read_is_this_commit(vector: dict[str, Any]) -> None:
     script = [answer(200, raw(vector["body"]), headers_of(vector["headers"]))]
     paths = [vector["path"]]
@@ -88,6 +89,7 @@ def test_the_answer_to_a_read_is_this_commit(vector: dict[str, Any]) -> None:
     with ScriptedServer(*script) as server, Client(server.url, retries=0) as client:
         found = client.in_namespace(vector["namespace"]).get(vector["key"], vector["version"])
     assert found == commit_of(vector["commit"])
+    assert found.marks == marks_of(vector["commit"])
     assert [received.target for received in server.received] == paths
 
 
@@ -132,11 +134,12 @@ def test_a_server_gives_exactly_these_answers() -> None:
     async def run(journal: Journal) -> None:
         app = create_app(journal)
         try:
-            for vector in VECTORS["commits"]:
-                await check_commit(app, vector)
-            for vector in VECTORS["reads"]:
-                if vector["by"] == "server":
-                    await check_read(app, vector)
+            for commits, reads in (("commits", "reads"), ("wished", "marked")):
+                for vector in VECTORS[commits]:
+                    await check_commit(app, vector)
+                for vector in VECTORS[reads]:
+                    if vector["by"] == "server":
+                        await check_read(app, vector)
         finally:
             await app.service.close()
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rainer.model.marks import Marks
+
 _FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 
 
@@ -26,6 +28,11 @@ def raw(spelt: dict[str, Any]) -> bytes:
 def text(spelt: str | dict[str, Any]) -> str:
     """A text, perhaps one that is repeated."""
     return spelt if isinstance(spelt, str) else spelt["of"] * spelt["times"]
+
+
+def marks_of(told: dict[str, Any]) -> Marks | None:
+    """What a server says of the commit that is told, None for nothing."""
+    return Marks.from_members(told.get("marks", {}))
 
 
 def name_of(vector: Any) -> str:
