@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
-from rainer.errors import PositionGone, UnavailableError
+from rainer.errors import KeyConflict, PositionGone, UnavailableError, VersionConflict
 from rainer.journal import LiveJournal
 from rainer.model.commit import Draft
 from rainer.model.names import SYSTEM_NAMESPACE
@@ -179,7 +179,10 @@ def _rule_documents(drafts: Sequence[Draft]) -> dict[str, tuple[int, bytes | Non
 
 
 async def _previous(live: LiveJournal, drafts: Sequence[Draft], found: Sequence[Held]) -> dict[int, bytes | None]:
-    """The payload before each draft, by its place: in the same changeset, or of the head that it follows."""
+    """The payload before each draft, by its place: in the same changeset, or of the head that it follows.
+
+    RefusedDraft, with VersionConflict, for a draft that follows what is not there yet.
+    """
     last: dict[tuple[str, str], bytes | None] = {}
     earlier = {}
     for place, d in enumerate(drafts):
@@ -190,7 +193,12 @@ async def _previous(live: LiveJournal, drafts: Sequence[Draft], found: Sequence[
         if one.place in earlier or not any(rule.size_factor or rule.hook for rule in one.rules):
             continue
         _, head = await live.head(one.draft.namespace, one.draft.key)
-        if head.row is not None and head.row.payload is not None and head.row.version == one.draft.version - 1:
+        following = 1 if head.row is None else head.row.version + 1
+        if one.draft.version > following:
+            # What it would follow is perhaps on its way, and nobody has seen it: it could not be compared.
+            conflict = KeyConflict(one.draft.namespace, one.draft.key, following, one.draft.version)
+            raise one.refuse(VersionConflict([conflict]))
+        if head.row is not None and head.row.payload is not None and one.draft.version == following:
             earlier[one.place] = bytes(head.row.payload)
     return earlier
 

@@ -440,6 +440,37 @@ def test_a_rule_committed_between_a_commits_check_and_its_write_counts(served: T
     assert outcome.error.details["pointer"] == "/port"
 
 
+def test_no_size_slips_by_behind_a_version_that_is_on_its_way(served: TestServer, client: Client) -> None:
+    """Version 3 is checked when version 2 is in the queue: there is nothing yet that it can be compared with."""
+    client.commit("sized", b"x" * 1_000, version=1)
+
+    async def main() -> object:
+        service = Service(served.journal)
+        await service.start()
+        try:
+            gate = Gate(service.live)
+            first = asyncio.create_task(service.commit(submission("first")))
+            await gate.reached.wait()
+            before = asyncio.create_task(service.commit(submission("sized", 2, payload=b"x" * 1_001)))
+            while not service.live.committer.queued:  # noqa: ASYNC110 - a queue tells nobody
+                await asyncio.sleep(0)
+            behind = asyncio.create_task(service.commit(submission("sized", 3, payload=b"x")))
+            while not behind.done() and service.live.committer.queued < 2:
+                await asyncio.sleep(0)
+            gate.open()
+            await asyncio.gather(first, before)
+            (outcome,) = await asyncio.gather(behind, return_exceptions=True)
+            return outcome
+        finally:
+            await service.close()
+
+    outcome = run(main())
+    assert isinstance(outcome, RefusedDraft)
+    assert isinstance(outcome.error, VersionConflict)
+    assert (outcome.error.expected, outcome.error.provided) == (2, 3)
+    assert client.get("sized").version == 2
+
+
 def test_another_servers_rules_are_in_force_at_once(system: Client, served: TestServer) -> None:
     """A second server on the same journal, which has its own memory of the rules."""
 
