@@ -271,6 +271,11 @@ class Access:
         log.warning("credentials are refused: %s%s", reason, more)
 
 
+def is_proved(scope: Any) -> bool:
+    """Whether a request was identified by what it says, and not only by where it comes from."""
+    return scope.get(_CREDENTIAL) is not None
+
+
 def _peer(scope: Any) -> str:
     client = scope.get("client")
     return str(client[0]) if client else "nowhere"

@@ -10,6 +10,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rainer.access.access import is_proved
 from rainer.api import (
     administration,
     asking,
@@ -100,6 +101,7 @@ class RainerApp:
         self.service = service
         self.lists = ListMemory()
         self._access = service.access
+        self._hosts = service.options.hosts
         self._routes = make_app(ROUTES)
         self._routes.state.service = service
         self._routes.state.lists = self.lists
@@ -119,6 +121,7 @@ class RainerApp:
         try:
             # The credentials first: whatever is logged from here on, the scope holds no token in its path.
             scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
+            self._hosts.check(scope, is_proved(scope))
         except RainerError as e:
             self.service.figures.requests.labels("none", str(status_of(e))).inc()
             await problem(e)(scope, hot.no_body, send)

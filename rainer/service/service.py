@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rainer import limits
 from rainer.access import Access, AccessOptions
+from rainer.access.hosts import Hosts
 from rainer.access.permissions import Permissions
 from rainer.errors import UnavailableError
 from rainer.journal import Journal, LiveJournal
@@ -39,7 +40,8 @@ class ServiceOptions:
     """`log_format` text or json; `metrics_directory` where workers of one server share their figures.
 
     With `owns_journal` the service closes the journal when it ends; with `publishing` it publishes to ZooKeeper.
-    With `store` it keeps files. `access` says who may ask at all; by default nobody is asked who he is.
+    With `store` it keeps files. `access` says who may ask at all; by default nobody is asked who he is. `hosts` are the
+    names that it is called by.
     """
 
     log_format: str = "text"
@@ -51,6 +53,7 @@ class ServiceOptions:
     publishing: PublishOptions | None = None
     store: StoreOptions | None = None
     access: AccessOptions = field(default_factory=AccessOptions)
+    hosts: Hosts = field(default_factory=Hosts)
 
 
 @dataclass(slots=True)

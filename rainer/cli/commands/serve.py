@@ -31,6 +31,7 @@ def command(run: Invocation) -> None:
 
 
 def _options(run: Invocation) -> ServeOptions:
+    from rainer.access.hosts import local_hosts
     from rainer.api.serve import ServeOptions
     from rainer.journal import JournalOptions
     from rainer.service import PublishOptions, ServiceOptions, StoreOptions
@@ -48,7 +49,13 @@ def _options(run: Invocation) -> ServeOptions:
         log_level=values.log_level,
         tls=tls_options(values),
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
-        service=ServiceOptions(body_timeout_s=values.body_timeout_s, publishing=publishing, store=store, access=access),
+        service=ServiceOptions(
+            body_timeout_s=values.body_timeout_s,
+            publishing=publishing,
+            store=store,
+            access=access,
+            hosts=local_hosts(values.hosts, not access.is_on),
+        ),
     )
 
 
