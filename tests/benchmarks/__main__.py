@@ -16,6 +16,7 @@ from tests.benchmarks import (
     caching,
     fan_out,
     fetching,
+    holding,
     java_mirrors,
     listing,
     load,
@@ -60,6 +61,7 @@ _STAGES = (
         "64 writers on MariaDB", throughput.on_mariadb, (load.missing_wrk, MariaDB.available),
         ("commits/mariadb/one", "groups/mariadb"),
     ),
+    Stage("identity and a schema, 64 writers on SQLite", holding.on_sqlite, (load.missing_wrk,), holding.ROWS),
     Stage(
         "1 writer", throughput.with_one_writer, (load.missing_wrk, PostgreSQL.available, EtcdPeer.available),
         ("single/postgresql/p50", "single/postgresql/p99", "single/sqlite/p50", "single/sqlite/p99"),

@@ -67,6 +67,8 @@ def _all_rows() -> dict[str, Row]:
         "reads/postgresql/etcd": Row("64 readers of heads, PostgreSQL", "/s", "etcd range", at_least=2.0),
         "commits/sqlite/one": Row("64 writers, SQLite", "/s", "one transaction each", at_least=4.0),
         "commits/mariadb/one": Row("64 writers, MariaDB", "/s", "one transaction each"),
+        "identity/sqlite": Row("64 writers, SQLite, identity and a schema", "/s", "open, no rules"),
+        "identity/sqlite/cost": Row("what identity and a schema cost 64 writers", "%", below=15),
         "list/postgresql/bare": Row("list again, PostgreSQL", "ms", "bare query", below=1.5),
         "list/postgresql/payload": Row("list with payloads again, PostgreSQL", "ms", "bare query", below=1.5),
         "list/sqlite/bare": Row("list again, SQLite", "ms", "bare query", below=1.5),
