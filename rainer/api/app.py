@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rainer.access.access import is_proved
+from rainer.access.credentials import is_proved
 from rainer.api import (
     administration,
     asking,

@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rainer.access.access import is_proved
+from rainer.access.credentials import is_proved
 from rainer.api import asking, hot, mirror_feed, mirror_reading, needs, reports, tokens
 from rainer.api.explaining import explain, visible_status
 from rainer.api.mirror_reading import Answers, service_of
