@@ -5,6 +5,9 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.Map;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Where a server is: a base URL that ends in a namespace, taken apart once and put together for each call.
@@ -12,11 +15,17 @@ import java.util.Map;
  * @param root scheme, host, port and what stands before the namespace, without a slash at the end
  * @param namespace the last part of the URL's path
  * @param login what stood before an {@code @} of the URL, decoded; null where nothing did
+ * @param token what says who asks; a URL may carry it in its path, {@code http://host:8080/-/t/TOKEN/diary}; null for none
  */
-public record Address(String root, String namespace, String login) {
+public record Address(String root, String namespace, String login, String token) {
     private static final String HINT =
             "write it like http://localhost:8080/diary: scheme, host, port, and the namespace at the end";
     private static final int PORT_MAX = 65_535;
+    private static final String TOKEN_PATH = "/-/t/";
+    private static final Pattern CREDENTIAL = Pattern.compile("[A-Za-z0-9._~+/=-]{1,8192}");
+    /** Our own tokens, JWTs, and what stands in the place of one. */
+    private static final Pattern SECRET = Pattern.compile("(rnr_[a-z2-7]{8})_[A-Za-z0-9_-]{8,}"
+            + "|(\\beyJ)[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*){1,2}|(/-/t/)[^/\\s\"'?#]+");
 
     /**
      * Read {@code http://host:8080/diary}; a path before the namespace is kept.
@@ -43,7 +52,9 @@ public record Address(String root, String namespace, String login) {
         if (uri.getPort() == 0 || uri.getPort() > PORT_MAX) {
             throw refused(url, ": port " + uri.getPort() + " is nobody's");
         }
-        String path = uri.getRawPath().replaceAll("/+$", "");
+        String whole = uri.getRawPath();
+        String token = tokenOf(whole);
+        String path = (token == null ? whole : withoutToken(whole)).replaceAll("/+$", "");
         int slash = path.lastIndexOf('/');
         if (slash < 0) {
             throw refused(url, " names no namespace");
@@ -52,16 +63,57 @@ public record Address(String root, String namespace, String login) {
         String port = uri.getPort() < 0 ? "" : ":" + uri.getPort();
         String root = scheme.toLowerCase(java.util.Locale.ROOT) + "://" + uri.getHost() + port;
         String login = uri.getRawUserInfo() == null ? null : decoded(uri.getRawUserInfo());
-        return new Address(root + path.substring(0, slash), namespace, login);
+        Address found = new Address(root + path.substring(0, slash), namespace, login, null);
+        return token == null ? found : found.withToken(token);
+    }
+
+    private static String tokenOf(String path) {
+        int begin = path.indexOf(TOKEN_PATH);
+        if (begin < 0) {
+            return null;
+        }
+        int end = path.indexOf('/', begin + TOKEN_PATH.length());
+        return decoded(path.substring(begin + TOKEN_PATH.length(), end < 0 ? path.length() : end));
+    }
+
+    private static String withoutToken(String path) {
+        int begin = path.indexOf(TOKEN_PATH);
+        int end = path.indexOf('/', begin + TOKEN_PATH.length());
+        return path.substring(0, begin) + (end < 0 ? "" : path.substring(end));
+    }
+
+    /** The same with this token, which goes before one in the URL; InvalidException, which does not show it. */
+    public Address withToken(String said) {
+        if (!CREDENTIAL.matcher(said).matches()) {
+            throw new InvalidException(
+                    "the token holds characters that no token has",
+                    "a token is one word of letters, digits and - . _ ~ + / =; was it copied whole, and nothing else?",
+                    Map.of());
+        }
+        if (login != null) {
+            throw new InvalidException(
+                    "base URL " + base() + " has a user and password, and there is a token too",
+                    "one header carries either of them: leave one away",
+                    Map.of());
+        }
+        return new Address(root, namespace, null, said);
     }
 
     private static InvalidException refused(String url, String why) {
         return new InvalidException("base URL " + shown(url) + why, HINT, Map.of());
     }
 
-    /** The URL for a message, without what stands before an {@code @}: it may be a password. */
+    /** The URL for a message, without what stands before an {@code @}, which may be a password, and without tokens. */
     private static String shown(String url) {
-        return Names.shorten(url.replaceFirst("(?s)^([^/]*//)?.*@", "$1***@"), 200);
+        String open = url.replaceFirst("(?s)^([^/]*//)?.*@", "$1***@");
+        return Names.shorten(SECRET.matcher(open).replaceAll(Address::hidden), 200);
+    }
+
+    private static String hidden(MatchResult found) {
+        if (found.group(1) != null) {
+            return Matcher.quoteReplacement(found.group(1) + "_***"); // the id is no secret
+        }
+        return Matcher.quoteReplacement((found.group(2) != null ? found.group(2) : found.group(3)) + "***");
     }
 
     private static String decoded(String text) {
@@ -75,11 +127,14 @@ public record Address(String root, String namespace, String login) {
 
     /** The same server, another namespace; InvalidException for a name that cannot be one. */
     public Address inNamespace(String name) {
-        return new Address(root, Names.checkNamespace(name), login);
+        return new Address(root, Names.checkNamespace(name), login, token);
     }
 
-    /** The value of an Authorization header for the login; null where there is none. */
-    String authorization() {
+    /** The value of the Authorization header, for the token or the login; null where there is neither. */
+    public String authorization() {
+        if (token != null) {
+            return "Bearer " + token;
+        }
         if (login == null) {
             return null;
         }
@@ -126,7 +181,7 @@ public record Address(String root, String namespace, String login) {
         return out.toString();
     }
 
-    /** The server and the namespace; never the password. */
+    /** The server and the namespace; never the password or the token. */
     @Override
     public String toString() {
         return base();

@@ -42,7 +42,8 @@ final class Answers {
             Instant mtime = Times.parse(answer.header("x-rainer-modified-time").strip());
             Commit commit = new Commit(
                     namespace, key, version, answer.number("x-rainer-commit-revision"),
-                    isEmpty ? null : answer.body(), isEmpty, author, comment, mtime);
+                    isEmpty ? null : answer.body(), isEmpty, author, comment, mtime,
+                    Marks.ofHeader(answer.header("x-rainer-marks")));
             boolean isPartial = answer.header("x-rainer-meta").strip().equalsIgnoreCase("partial");
             boolean isPlain = (author + comment).chars().allMatch(c -> c < 0x80 && c != '?');
             return new FromHeaders(commit, answer.isAncestors() ? isPlain : !isPartial);

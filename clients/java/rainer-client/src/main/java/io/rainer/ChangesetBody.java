@@ -17,7 +17,7 @@ final class ChangesetBody {
      *
      * @throws TooLargeException for more than a server takes
      */
-    static byte[] of(List<Draft> drafts) {
+    static byte[] of(List<Draft> drafts, boolean isDryRun) {
         Draft first = drafts.get(0);
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         StringBuilder text = new StringBuilder("{\"author\":");
@@ -32,7 +32,7 @@ final class ChangesetBody {
             text.setLength(0);
             check(out.size());
         }
-        out.writeBytes("]}".getBytes(StandardCharsets.US_ASCII));
+        out.writeBytes((isDryRun ? "],\"dry_run\":true}" : "]}").getBytes(StandardCharsets.US_ASCII));
         check(out.size());
         return out.toByteArray();
     }

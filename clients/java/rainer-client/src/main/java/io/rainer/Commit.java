@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
@@ -18,6 +19,8 @@ import java.util.OptionalLong;
  * @param author one line of text
  * @param comment free text, of several lines perhaps
  * @param mtime the author's word about time, in whole milliseconds
+ * @param marks what the server says of it (forced, approved by whom); empty where nothing is said, or the source does not
+ *     tell. Equality does not ask
  */
 public record Commit(
         String namespace,
@@ -28,7 +31,8 @@ public record Commit(
         boolean isEmpty,
         String author,
         String comment,
-        Instant mtime) {
+        Instant mtime,
+        Optional<Marks> marks) {
 
     /** A commit; InvalidException for an empty one with a payload. */
     public Commit {
@@ -38,11 +42,26 @@ public record Commit(
         Objects.requireNonNull(author, "author");
         Objects.requireNonNull(comment, "comment");
         Objects.requireNonNull(mtime, "mtime");
+        Objects.requireNonNull(marks, "marks");
         if (isEmpty && payload != null) {
             throw new InvalidException(
                     "commit " + Names.shorten(key) + " " + version + ": an empty commit has no payload");
         }
         payload = payload == null ? null : payload.clone();
+    }
+
+    /** A commit without marks. */
+    public Commit(
+            String namespace,
+            String key,
+            int version,
+            OptionalLong revision,
+            byte[] payload,
+            boolean isEmpty,
+            String author,
+            String comment,
+            Instant mtime) {
+        this(namespace, key, version, revision, payload, isEmpty, author, comment, mtime, Optional.empty());
     }
 
     /** A copy of the payload's bytes; null where there are none. */
@@ -71,7 +90,7 @@ public record Commit(
         return Arrays.equals(payload, bytes);
     }
 
-    /** Equal in every member, payloads by their bytes. */
+    /** Equal in every member but marks, payloads by their bytes. */
     @Override
     public boolean equals(Object other) {
         return other instanceof Commit that

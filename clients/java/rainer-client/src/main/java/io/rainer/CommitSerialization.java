@@ -15,7 +15,7 @@ import java.util.Arrays;
  * <pre>{@code <length of header in decimal>\n<header: JSON of the metadata>\n<payload>\n}</pre>
  *
  * <p>Byte for byte what the Python side writes (tests/vectors/commit_bytes.json): members in the order key, version,
- * author, comment, mtime, empty; no spaces; characters as themselves, not as escapes; the length counts bytes.
+ * author, comment, mtime, empty, then marks, if any; no spaces; characters as themselves, not as escapes; the length counts bytes.
  */
 public final class CommitSerialization {
     private static final int LENGTH_DIGITS_MAX = 9;
@@ -52,7 +52,9 @@ public final class CommitSerialization {
         JsonText.quote(out.append(",\"author\":"), commit.author());
         JsonText.quote(out.append(",\"comment\":"), commit.comment());
         JsonText.quote(out.append(",\"mtime\":"), Times.format(commit.mtime()));
-        return out.append(",\"empty\":").append(commit.isEmpty()).append('}').toString();
+        out.append(",\"empty\":").append(commit.isEmpty());
+        commit.marks().ifPresent(marks -> marks.write(out));
+        return out.append('}').toString();
     }
 
     /**

@@ -9,7 +9,13 @@ public class MalformedPayloadException extends InvalidException {
 
     /** An error with code {@code malformed-payload}; see {@link RainerException} for the arguments. */
     public MalformedPayloadException(String message, String hint, Map<String, ?> details) {
-        super("malformed-payload", message, hint, false, details);
+        this("malformed-payload", message, hint, false, details);
+    }
+
+    /** For an error of this branch with a code of its own. */
+    protected MalformedPayloadException(
+            String code, String message, String hint, boolean retryable, Map<String, ?> details) {
+        super(code, message, hint, retryable, details);
     }
 
     /** The line of the payload, counted from 1, where the parser tells. */

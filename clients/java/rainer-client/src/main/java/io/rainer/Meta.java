@@ -29,6 +29,10 @@ final class Meta {
     private String namespace;
     private OptionalLong revision = OptionalLong.empty();
     private byte[] payload;
+    private String identity;
+    private String approvedBy;
+    private String proposal;
+    private boolean isForced;
 
     /** The metadata in a text that holds nothing else; InvalidException says what is no commit's about it. */
     static Meta read(String text) throws JsonProcessingException {
@@ -80,11 +84,18 @@ final class Meta {
             case "revision" -> revision = isStored || isNull ? skip(parser) : OptionalLong.of(whole(parser, name));
             case "payload_base64" -> payload = isStored || isNull ? payload : base64(parser);
             case "payload_utf8" -> payload = isStored || isNull || payload != null ? payload : utf8(parser);
+            case "identity" -> identity = mark(parser);
+            case "approvedBy" -> approvedBy = mark(parser);
+            case "proposal" -> proposal = mark(parser);
+            case "forced" -> isForced = parser.currentToken() == JsonToken.VALUE_TRUE;
             default -> parser.skipChildren();
         }
-        if (isStored) {
-            parser.skipChildren(); // what only servers tell is here a member that is not known
-        }
+        parser.skipChildren(); // a mark that is no text; in a stored header also what only servers tell
+    }
+
+    /** A mark is for people to read: one that is no text is none. */
+    private static String mark(JsonParser parser) throws IOException {
+        return parser.currentToken() == JsonToken.VALUE_STRING ? parser.getText() : null;
     }
 
     private static OptionalLong skip(JsonParser parser) throws IOException {
@@ -149,7 +160,8 @@ final class Meta {
     /** The commit with a payload that stood elsewhere; null where there is none. */
     Commit commit(String defaultNamespace, byte[] bytes) {
         String space = namespace == null || namespace.isEmpty() ? defaultNamespace : namespace;
-        return new Commit(space, key, version.intValue(), revision, bytes, isEmpty, author, comment, mtime);
+        return new Commit(space, key, version.intValue(), revision, bytes, isEmpty, author, comment, mtime,
+                Marks.of(identity, approvedBy, proposal, isForced));
     }
 
     /** The commit with the payload that the metadata itself carries, if any. */

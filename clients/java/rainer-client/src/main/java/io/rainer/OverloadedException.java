@@ -9,7 +9,12 @@ public class OverloadedException extends UnavailableException {
 
     /** An error with code {@code overloaded}; see {@link RainerException} for the arguments. */
     public OverloadedException(String message, String hint, Map<String, ?> details) {
-        super("overloaded", message, hint, true, details);
+        this("overloaded", message, hint, true, details);
+    }
+
+    /** For an error of this branch with a code of its own. */
+    protected OverloadedException(String code, String message, String hint, boolean retryable, Map<String, ?> details) {
+        super(code, message, hint, retryable, details);
     }
 
     /** When to come back: what the server asked for, else one second. */

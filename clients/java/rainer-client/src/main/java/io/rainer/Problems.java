@@ -14,7 +14,7 @@ final class Problems {
         RainerException make(String code, String message, String hint, Map<String, ?> details);
     }
 
-    // Codes of assets and stores, which this client has no calls for, are carried by their branch.
+    // Codes of assets, stores and proposals, which this client has no calls for, are carried by their branch.
     private static final Map<String, Maker> BY_CODE = makers();
 
     private static Map<String, Maker> makers() {
@@ -24,6 +24,8 @@ final class Problems {
         out.put("invalid", (c, m, h, d) -> new InvalidException(m, h, d));
         out.put("too-large", (c, m, h, d) -> new TooLargeException(m, h, d));
         out.put("malformed-payload", (c, m, h, d) -> new MalformedPayloadException(m, h, d));
+        out.put("invalid-document", (c, m, h, d) -> new InvalidDocumentException(m, h, d));
+        out.put("rule-broken", (c, m, h, d) -> new RuleBrokenException(m, h, d));
         out.put("commit-id-reused", (c, m, h, d) -> new CommitIdReusedException(m, h, d));
         out.put("invalid-uri", (c, m, h, d) -> new InvalidException(c, m, h, false, d));
         out.put("invalid-manifest", (c, m, h, d) -> new InvalidException(c, m, h, false, d));
@@ -38,13 +40,18 @@ final class Problems {
         out.put("namespace-exists", (c, m, h, d) -> new ConflictException(c, m, h, false, d));
         out.put("object-exists", (c, m, h, d) -> new ConflictException(c, m, h, false, d));
         out.put("asset-version-conflict", (c, m, h, d) -> new ConflictException(c, m, h, false, d));
+        out.put("proposal-decided", (c, m, h, d) -> new ConflictException(c, m, h, false, d));
+        out.put("proposal-stale", (c, m, h, d) -> new ConflictException(c, m, h, false, d));
         out.put("denied", (c, m, h, d) -> new DeniedException(m, h, d));
         out.put("namespace-closed", (c, m, h, d) -> new NamespaceClosedException(m, h, d));
+        out.put("unauthenticated", (c, m, h, d) -> new UnauthenticatedException(m, h, d));
+        out.put("approval-required", (c, m, h, d) -> new ApprovalRequiredException(m, h, d));
         out.put("credentials", (c, m, h, d) -> new DeniedException(c, m, h, false, d));
         out.put("corrupt", (c, m, h, d) -> new CorruptException(m, h, d));
         out.put("wrong-digest", (c, m, h, d) -> new CorruptException(c, m, h, false, d));
         out.put("unavailable", (c, m, h, d) -> new UnavailableException(m, h, d));
         out.put("overloaded", (c, m, h, d) -> new OverloadedException(m, h, d));
+        out.put("rate-limited", (c, m, h, d) -> new RateLimitedException(m, h, d));
         out.put("store-unavailable", (c, m, h, d) -> new UnavailableException(c, m, h, true, d));
         out.put("not-cached", (c, m, h, d) -> new UnavailableException(c, m, h, true, d));
         out.put("no-space", (c, m, h, d) -> new UnavailableException(c, m, h, false, d));

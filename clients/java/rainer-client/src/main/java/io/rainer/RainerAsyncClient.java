@@ -9,9 +9,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.function.Function;
 
 /**
  * The calls of {@link RainerClient} for those who do not wait: each returns at once, and no thread waits for it.
@@ -27,13 +27,15 @@ public final class RainerAsyncClient {
     private final Address address;
     private final String author;
     private final Caller caller;
+    private final OwnName ownName;
     private final Reader reader;
     private final Writer writer;
 
-    RainerAsyncClient(Address address, String author, Caller caller) {
+    RainerAsyncClient(Address address, String author, Caller caller, OwnName ownName) {
         this.address = address;
         this.author = author;
         this.caller = caller;
+        this.ownName = ownName;
         this.reader = new Reader(caller, address);
         this.writer = new Writer(caller, address);
     }
@@ -131,35 +133,74 @@ public final class RainerAsyncClient {
 
     /** See {@link RainerClient#commit(Draft)}. */
     public CompletableFuture<Commit> commit(Draft draft) {
-        return commit(draft, newCommitId());
+        return commit(draft, CommitOptions.defaults());
     }
 
     /** See {@link RainerClient#commit(Draft, String)}. */
     public CompletableFuture<Commit> commit(Draft draft, String commitId) {
-        Names.checkCommitId(commitId);
-        Draft made = completed(draft);
+        return commit(draft, CommitOptions.defaults().withCommitId(commitId));
+    }
+
+    /** See {@link RainerClient#commit(Draft, CommitOptions)}. */
+    public CompletableFuture<Commit> commit(Draft draft, CommitOptions how) {
+        CommitOptions identified = how.identified();
         Call call = caller.begin(Duration.ZERO);
-        return call.handOut(writer.commit(made, commitId, call));
+        return call.handOut(signed(List.of(draft), call, made -> writer.commit(made.get(0), identified, call)));
     }
 
     /** See {@link RainerClient#commitMany(Collection)}. */
     public CompletableFuture<List<Commit>> commitMany(Collection<Draft> drafts) {
-        return commitMany(drafts, newCommitId());
+        return commitMany(drafts, CommitOptions.defaults());
     }
 
     /** See {@link RainerClient#commitMany(Collection, String)}. */
     public CompletableFuture<List<Commit>> commitMany(Collection<Draft> drafts, String commitId) {
-        Names.checkCommitId(commitId);
-        List<Draft> made = completed(drafts);
+        return commitMany(drafts, CommitOptions.defaults().withCommitId(commitId));
+    }
+
+    /** See {@link RainerClient#commitMany(Collection, CommitOptions)}. */
+    public CompletableFuture<List<Commit>> commitMany(Collection<Draft> drafts, CommitOptions how) {
+        CommitOptions identified = how.identified();
         Call call = caller.begin(Duration.ZERO);
-        return call.handOut(writer.changeset(made, commitId, call));
+        return call.handOut(signed(drafts, call, made -> writer.changeset(made, identified, call)));
     }
 
-    Draft completed(Draft draft) {
-        return draft.completed(address.namespace(), author);
+    /** See {@link RainerClient#ownName}. */
+    public CompletableFuture<Optional<String>> ownName() {
+        Call call = caller.begin(Duration.ZERO);
+        return call.handOut(ownName.get(call));
     }
 
-    List<Draft> completed(Collection<Draft> drafts) {
+    /** See {@link RainerClient#inNamespace}. */
+    RainerAsyncClient in(Address other) {
+        return new RainerAsyncClient(other, author, caller, ownName);
+    }
+
+    /** Sends the drafts with what they leave open; who it is that nobody names is asked, if that may be proved. */
+    private <T> CompletableFuture<T> signed(
+            Collection<Draft> drafts, Call call, Function<List<Draft>, CompletableFuture<T>> send) {
+        check(drafts);
+        boolean isAnyones = author == null && drafts.stream().anyMatch(draft -> draft.author() == null);
+        if (!isAnyones || !ownName.mayBeProved()) {
+            return send.apply(completed(drafts, author));
+        }
+        return ownName.get(call).thenCompose(name -> send.apply(completed(drafts, name.orElse(null))));
+    }
+
+    private List<Draft> completed(Collection<Draft> drafts, String who) {
+        List<Draft> made = new ArrayList<>(drafts.size());
+        drafts.forEach(draft -> made.add(draft.completed(address.namespace(), who)));
+        return made;
+    }
+
+    /** The drafts in their namespaces, for what is said of a call that was interrupted. */
+    List<Draft> placed(Collection<Draft> drafts) {
+        return drafts.stream()
+                .map(draft -> draft.namespace() == null ? draft.withNamespace(address.namespace()) : draft)
+                .toList();
+    }
+
+    private static void check(Collection<Draft> drafts) {
         if (drafts.isEmpty()) {
             throw new InvalidException("a changeset without commits");
         }
@@ -169,13 +210,6 @@ public final class RainerAsyncClient {
                     null,
                     Map.of("limit", Limits.CHANGESET_COMMITS_MAX));
         }
-        List<Draft> made = new ArrayList<>(drafts.size());
-        drafts.forEach(draft -> made.add(completed(draft)));
-        return made;
-    }
-
-    static String newCommitId() {
-        return UUID.randomUUID().toString();
     }
 
     /** See {@link RainerClient#changes(long)}. */

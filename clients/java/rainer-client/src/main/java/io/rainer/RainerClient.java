@@ -34,14 +34,12 @@ import java.util.stream.Stream;
  */
 public final class RainerClient implements AutoCloseable {
     private final Address address;
-    private final String author;
     private final RainerAsyncClient async;
     private final boolean isOwner;
 
-    RainerClient(Address address, String author, Caller caller, boolean isOwner) {
+    RainerClient(Address address, RainerAsyncClient async, boolean isOwner) {
         this.address = address;
-        this.author = author;
-        this.async = new RainerAsyncClient(address, author, caller);
+        this.async = async;
         this.isOwner = isOwner;
     }
 
@@ -62,7 +60,8 @@ public final class RainerClient implements AutoCloseable {
 
     /** The same server, author and connections, another namespace; InvalidException for a name that cannot be one. */
     public RainerClient inNamespace(String name) {
-        return new RainerClient(address.inNamespace(name), author, async.caller(), false);
+        Address other = address.inNamespace(name);
+        return new RainerClient(other, async.in(other), false);
     }
 
     /** The same calls, whose answers are futures. */
@@ -151,9 +150,24 @@ public final class RainerClient implements AutoCloseable {
 
     // Committing.
 
-    /** Commit under a new commit id; see {@link #commit(Draft, String)}. */
+    /**
+     * The name that the server gives to who asks by this client's token or HttpClient, which is the author of drafts that
+     * name nobody. Asked once; empty without a token, where the server asks nobody, and where it is an older one.
+     *
+     * @throws UnauthenticatedException for a token that proves nothing
+     */
+    public Optional<String> ownName() {
+        return Waiting.on(async.ownName());
+    }
+
+    /** Commit under a new commit id; see {@link #commit(Draft, CommitOptions)}. */
     public Commit commit(Draft draft) {
-        return commit(draft, RainerAsyncClient.newCommitId());
+        return commit(draft, CommitOptions.defaults());
+    }
+
+    /** Commit under this commit id; see {@link #commit(Draft, CommitOptions)}. */
+    public Commit commit(Draft draft, String commitId) {
+        return commit(draft, CommitOptions.defaults().withCommitId(commitId));
     }
 
     /**
@@ -162,36 +176,40 @@ public final class RainerClient implements AutoCloseable {
      * <p>It may be sent again when the answer is lost: a server does it once. Where a server of the ancestor's says
      * "conflict" after a lost answer, the stored commit decides: equal payload, author and comment are taken for ours.
      *
-     * @param commitId 1 to 64 visible ASCII characters; the same call with the same id, from whatever process, is
-     *     answered as the first one was
+     * @param how under which commit id; or only to be tried, or past the rules of validation
      * @throws VersionConflictException where the version is not the next
      * @throws InvalidException where the commit is refused for what it says (MalformedPayloadException,
-     *     TooLargeException, CommitIdReusedException), or nobody is named as the author
-     * @throws DeniedException where it is not allowed
+     *     RuleBrokenException, TooLargeException, CommitIdReusedException), or nobody is named as the author
+     * @throws DeniedException where it is not allowed (UnauthenticatedException, ApprovalRequiredException)
      * @throws UnavailableException where nothing was done
      * @throws OutcomeUnknownException where it was sent and nobody said what became of it
      */
-    public Commit commit(Draft draft, String commitId) {
-        Draft made = async.completed(draft);
-        CompletableFuture<Commit> sent = async.commit(made, commitId);
-        return Waiting.on(sent, () -> Sending.interrupted(List.of(made), commitId));
+    public Commit commit(Draft draft, CommitOptions how) {
+        CommitOptions identified = how.identified();
+        CompletableFuture<Commit> sent = async.commit(draft, identified);
+        return Waiting.on(sent, () -> Sending.interrupted(async.placed(List.of(draft)), identified.commitId()));
     }
 
-    /** Make several commits under a new commit id; see {@link #commitMany(Collection, String)}. */
+    /** Make several commits under a new commit id; see {@link #commitMany(Collection, CommitOptions)}. */
     public List<Commit> commitMany(Collection<Draft> drafts) {
-        return commitMany(drafts, RainerAsyncClient.newCommitId());
+        return commitMany(drafts, CommitOptions.defaults());
+    }
+
+    /** Make several commits under this commit id; see {@link #commitMany(Collection, CommitOptions)}. */
+    public List<Commit> commitMany(Collection<Draft> drafts, String commitId) {
+        return commitMany(drafts, CommitOptions.defaults().withCommitId(commitId));
     }
 
     /**
      * Make several commits all together or not at all, as one changeset; the commits come in the drafts' order.
      *
      * <p>1 to 20,000 drafts, of any namespaces; several versions of a key stand in their order. Throws what {@link
-     * #commit(Draft, String)} does; a VersionConflictException lists every conflict, and nothing was written.
+     * #commit(Draft, CommitOptions)} does; a VersionConflictException lists every conflict, and nothing was written.
      */
-    public List<Commit> commitMany(Collection<Draft> drafts, String commitId) {
-        List<Draft> made = async.completed(drafts);
-        CompletableFuture<List<Commit>> sent = async.commitMany(made, commitId);
-        return Waiting.on(sent, () -> Sending.interrupted(made, commitId));
+    public List<Commit> commitMany(Collection<Draft> drafts, CommitOptions how) {
+        CommitOptions identified = how.identified();
+        CompletableFuture<List<Commit>> sent = async.commitMany(drafts, identified);
+        return Waiting.on(sent, () -> Sending.interrupted(async.placed(drafts), identified.commitId()));
     }
 
     // The feed.

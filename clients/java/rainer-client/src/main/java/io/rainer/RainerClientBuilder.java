@@ -22,7 +22,7 @@ public final class RainerClientBuilder {
     private static final Executor SHARED = new ThreadPoolExecutor(
             0, Integer.MAX_VALUE, IDLE_S, TimeUnit.SECONDS, new SynchronousQueue<>(), RainerClientBuilder::thread);
 
-    private final Address address;
+    private Address address;
     private final Map<String, String> headers = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);
     private String author;
     private Duration timeout = Duration.ofSeconds(30);
@@ -36,12 +36,12 @@ public final class RainerClientBuilder {
         this.address = address;
         headers.put("User-Agent", "rainer-java");
         headers.put("Accept-Encoding", "identity"); // else a proxy may pack answers, which the JDK does not unpack
-        if (address.authorization() != null) {
-            headers.put("Authorization", address.authorization());
-        }
     }
 
-    /** Who makes the commits whose drafts name nobody; by default nobody does. InvalidException as for a draft's. */
+    /**
+     * Who makes the commits whose drafts name nobody; by default whom the server takes the token's owner for, or nobody.
+     * InvalidException as for a draft's.
+     */
     public RainerClientBuilder author(String name) {
         author = Names.checkAuthor(name);
         return this;
@@ -96,9 +96,10 @@ public final class RainerClientBuilder {
         return this;
     }
 
-    /** {@code Authorization: Bearer}, instead of a login in the URL. */
-    public RainerClientBuilder bearerToken(String token) {
-        return header("Authorization", "Bearer " + token);
+    /** What says who asks, instead of one in the URL; InvalidException for what can be none, and beside a login. */
+    public RainerClientBuilder token(String token) {
+        address = address.withToken(token);
+        return this;
     }
 
     /** Where answers are read and futures go on; by default daemon threads that all clients share. */
@@ -122,9 +123,14 @@ public final class RainerClientBuilder {
     public RainerClient build() {
         HttpClient http = given == null ? newHttpClient() : given;
         Executor later = executor == null ? SHARED : executor;
-        Transport transport = new Transport(http, address.root(), headers, later);
+        Map<String, String> sent = new TreeMap<>(headers);
+        if (address.authorization() != null) {
+            sent.putIfAbsent("Authorization", address.authorization());
+        }
+        Transport transport = new Transport(http, address.root(), sent, later);
         Caller caller = new Caller(transport, retries, timeout, answerTimeout, later);
-        return new RainerClient(address, author, caller, given == null);
+        OwnName ownName = new OwnName(caller, address.token() != null || given != null); // which may have a certificate
+        return new RainerClient(address, new RainerAsyncClient(address, author, caller, ownName), given == null);
     }
 
     private HttpClient newHttpClient() {

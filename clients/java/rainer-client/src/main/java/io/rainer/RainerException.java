@@ -60,4 +60,9 @@ public sealed class RainerException extends RuntimeException
     final Long number(String name) {
         return details.get(name) instanceof Number value ? value.longValue() : null;
     }
+
+    /** A text of the details; null where there is none of that name. */
+    final String text(String name) {
+        return details.get(name) instanceof String value ? value : null;
+    }
 }

@@ -59,7 +59,7 @@ final class Reader {
             Commit full = Answers.commitOfMeta(answer, address.namespace());
             return new Commit(
                     cut.namespace(), cut.key(), cut.version(), cut.revision(), cut.payload(), cut.isEmpty(),
-                    full.author(), full.comment(), cut.mtime());
+                    full.author(), full.comment(), cut.mtime(), cut.marks());
         });
     }
 

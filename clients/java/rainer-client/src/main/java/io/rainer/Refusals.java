@@ -12,11 +12,13 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** Answers that refuse, turned into errors: a Rainer server's problem documents and the plain texts of its ancestor. */
 final class Refusals {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final int TEXT_CHARS_MAX = 300;
+    private static final Set<String> WITH_PAUSE = Set.of("overloaded", "rate-limited");
 
     private Refusals() {}
 
@@ -67,7 +69,7 @@ final class Refusals {
             return versionConflict(body, namespace);
         }
         Duration asked = retryAfter(answer);
-        if ("overloaded".equals(members.get("code")) && asked != null) {
+        if (WITH_PAUSE.contains(String.valueOf(members.get("code"))) && asked != null) {
             members.putIfAbsent("retry_after_s", asked.toSeconds());
         }
         return Problems.exception(members);

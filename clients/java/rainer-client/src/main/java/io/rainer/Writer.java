@@ -21,21 +21,25 @@ final class Writer {
         this.address = address;
     }
 
-    /** Send one draft: as the ancestor's POST where its texts fit the JDK's headers, else as a changeset of one. */
-    CompletableFuture<Commit> commit(Draft draft, String commitId, Call call) {
+    /**
+     * Send one draft: as the ancestor's POST where its texts fit the JDK's headers, else as a changeset of one.
+     *
+     * <p>One that is only tried is a changeset that says so, which servers refuse that know of no such thing; the POST
+     * they would take for a commit.
+     *
+     * @param how has a commit id
+     */
+    CompletableFuture<Commit> commit(Draft draft, CommitOptions how, Call call) {
         HeaderText.Encoded author = HeaderText.encode(draft.author());
         HeaderText.Encoded comment = HeaderText.encode(draft.comment());
-        if (author.isSendable() && comment.isSendable()) {
-            return post(draft, commitId, author.ascii(), comment.ascii(), call).thenApply(made -> made.get(0));
+        if (author.isSendable() && comment.isSendable() && !how.isDryRun()) {
+            return post(draft, how, author.ascii(), comment.ascii(), call).thenApply(made -> made.get(0));
         }
-        return Caller.recover(changeset(List.of(draft), commitId, call), error -> {
+        return Caller.recover(changeset(List.of(draft), how, call), error -> {
                     boolean hasNoChangesets = error instanceof InvalidException || error instanceof NotFoundException;
                     Object status = error.details().get("http_status");
                     if (hasNoChangesets && status instanceof Integer code && (code == 404 || code == 405)) {
-                        InvalidException plain = new InvalidException(
-                                address.base() + ": this server takes author and comment only as one short line of ASCII",
-                                "shorten the comment to one line of at most 4,096 bytes, without accents",
-                                Map.of());
+                        InvalidException plain = hasNoChangesets(how);
                         plain.initCause(error);
                         return plain;
                     }
@@ -44,18 +48,27 @@ final class Writer {
                 .thenApply(made -> made.get(0));
     }
 
+    private InvalidException hasNoChangesets(CommitOptions how) {
+        if (how.isDryRun()) {
+            return new InvalidException(address.base() + ": this server cannot try a commit");
+        }
+        return new InvalidException(
+                address.base() + ": this server takes author and comment only as one short line of ASCII",
+                "shorten the comment to one line of at most 4,096 bytes, without accents",
+                Map.of());
+    }
+
     /** Send drafts that are made all together or not at all; the commits in the order of the drafts. */
-    CompletableFuture<List<Commit>> changeset(List<Draft> drafts, String commitId, Call call) {
+    CompletableFuture<List<Commit>> changeset(List<Draft> drafts, CommitOptions how, Call call) {
         HttpRequest.Builder request = caller.transport()
-                .request("/-/changesets")
+                .request(how.isDryRun() ? "/-/changesets?dry_run=yes" : "/-/changesets")
                 .setHeader("Content-Type", "application/json")
-                .setHeader("X-Rainer-Commit-Id", commitId)
-                .POST(HttpRequest.BodyPublishers.ofByteArray(ChangesetBody.of(drafts)));
-        return send(request, drafts, commitId, call, answer -> granted(answer, drafts));
+                .POST(HttpRequest.BodyPublishers.ofByteArray(ChangesetBody.of(drafts, how.isDryRun())));
+        return send(request, drafts, how, call, answer -> granted(answer, drafts));
     }
 
     private CompletableFuture<List<Commit>> post(
-            Draft draft, String commitId, String author, String comment, Call call) {
+            Draft draft, CommitOptions how, String author, String comment, Call call) {
         String path = address.inNamespace(draft.namespace()).keyPath(draft.key(), draft.version());
         byte[] payload = draft.bytes();
         HttpRequest.Builder request = caller.transport()
@@ -63,7 +76,6 @@ final class Writer {
                 .setHeader("Content-Type", "application/octet-stream")
                 .setHeader("X-Rainer-Author", author)
                 .setHeader("X-Rainer-Comment", comment)
-                .setHeader("X-Rainer-Commit-Id", commitId)
                 // A payload that does not parse is then refused with line and column, not in the ancestor's sentence.
                 .setHeader("Accept", "application/problem+json, */*")
                 .POST(HttpRequest.BodyPublishers.ofByteArray(payload == null ? new byte[0] : payload));
@@ -73,16 +85,20 @@ final class Writer {
         if (draft.mtime() != null) {
             request.setHeader("X-Rainer-Modified-Time", Times.format(draft.mtime()));
         }
-        return send(request, List.of(draft), commitId, call, answer -> List.of(granted(answer, draft)));
+        return send(request, List.of(draft), how, call, answer -> List.of(granted(answer, draft)));
     }
 
     private CompletableFuture<List<Commit>> send(
             HttpRequest.Builder request,
             List<Draft> drafts,
-            String commitId,
+            CommitOptions how,
             Call call,
             Function<Answer, List<Commit>> read) {
-        return new Sending(caller, call, request, drafts, commitId, read, () -> find(drafts, call)).send();
+        request.setHeader("X-Rainer-Commit-Id", how.commitId());
+        if (how.isForced()) {
+            request.setHeader("X-Rainer-Force", "yes");
+        }
+        return new Sending(caller, call, request, drafts, how.commitId(), read, () -> find(drafts, call)).send();
     }
 
     private Commit granted(Answer answer, Draft draft) {
@@ -96,7 +112,7 @@ final class Writer {
     private static Commit filled(Commit meta, Draft draft, OptionalLong revision) {
         return new Commit(
                 draft.namespace(), meta.key(), meta.version(), revision, draft.bytes(), draft.bytes() == null,
-                meta.author(), meta.comment(), meta.mtime());
+                meta.author(), meta.comment(), meta.mtime(), meta.marks());
     }
 
     private record Place(String namespace, String key, int version) {}

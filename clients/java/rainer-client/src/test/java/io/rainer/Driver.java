@@ -59,7 +59,8 @@ public final class Driver {
     }
 
     private RainerClient client(JsonNode asked) {
-        String name = asked.get("url").asText() + asked.path("timeout_s") + asked.path("retries") + asked.path("author");
+        String name = asked.get("url").asText() + asked.path("timeout_s") + asked.path("retries") + asked.path("author")
+                + asked.path("token");
         return clients.computeIfAbsent(name, unknown -> {
             RainerClientBuilder builder = RainerClient.builder(asked.get("url").asText());
             double seconds = asked.path("timeout_s").asDouble(30);
@@ -68,6 +69,9 @@ public final class Driver {
             builder.retries(Retries.of(asked.path("retries").asInt(5)));
             if (asked.has("author")) {
                 builder.author(asked.get("author").asText());
+            }
+            if (asked.has("token")) {
+                builder.token(asked.get("token").asText());
             }
             return builder.build();
         });
@@ -84,15 +88,21 @@ public final class Driver {
             case "count_heads" -> client.streamHeads(heads(asked)).count();
             case "log" -> commits(isAsync ? client.async().log(key).get() : client.log(key, log(asked)));
             case "commit" -> commit(
-                    asked.has("commit_id")
-                            ? client.commit(draft(asked.get("draft")), asked.get("commit_id").asText())
-                            : isAsync
-                                    ? client.async().commit(draft(asked.get("draft"))).get()
-                                    : client.commit(draft(asked.get("draft"))));
-            case "commit_many" -> commits(client.commitMany(drafts(asked.get("drafts"))));
+                    isAsync
+                            ? client.async().commit(draft(asked.get("draft")), options(asked)).get()
+                            : client.commit(draft(asked.get("draft")), options(asked)));
+            case "commit_many" -> commits(client.commitMany(drafts(asked.get("drafts")), options(asked)));
+            case "own_name" -> client.ownName().orElse(null);
             case "changes" -> changes(client, asked);
             default -> throw new IllegalArgumentException("no call " + call);
         };
+    }
+
+    private static CommitOptions options(JsonNode asked) {
+        CommitOptions how = CommitOptions.defaults();
+        how = asked.has("commit_id") ? how.withCommitId(asked.get("commit_id").asText()) : how;
+        how = asked.path("dry_run").asBoolean() ? how.withDryRun() : how;
+        return asked.path("force").asBoolean() ? how.withForce() : how;
     }
 
     private static HeadsQuery heads(JsonNode asked) {
@@ -164,6 +174,15 @@ public final class Driver {
                 .put("comment", commit.comment())
                 .put("mtime", Times.format(commit.mtime()));
         commit.revision().ifPresent(revision -> out.put("revision", revision));
+        commit.marks().ifPresent(marks -> {
+            ObjectNode told = out.putObject("marks");
+            marks.identity().ifPresent(name -> told.put("identity", name));
+            marks.approvedBy().ifPresent(names -> told.put("approvedBy", names));
+            marks.proposal().ifPresent(number -> told.put("proposal", number));
+            if (marks.forced()) {
+                told.put("forced", true);
+            }
+        });
         if (commit.payload() != null) {
             out.put("payload", Base64.getEncoder().encodeToString(commit.payload()));
         }

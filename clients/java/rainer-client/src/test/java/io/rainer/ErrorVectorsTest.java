@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -48,6 +49,13 @@ class ErrorVectorsTest {
             JsonNode details = new ObjectMapper().valueToTree(error.details());
             assertEquals(expected.get("details").toString(), details.toString());
         }
+        if (error instanceof RuleBrokenException broken) {
+            checkPlace(expected.get("details"), broken.pointer(), broken);
+            assertEquals(expected.get("details").path("rule").textValue(), broken.rule().orElse(null));
+        }
+        if (error instanceof InvalidDocumentException invalid) {
+            checkPlace(expected.get("details"), invalid.pointer(), invalid);
+        }
         if (expected.has("retry_after_s")) {
             assertEquals(
                     Duration.ofSeconds(expected.get("retry_after_s").asInt()),
@@ -62,13 +70,20 @@ class ErrorVectorsTest {
         }
     }
 
-    /** The class of this client for one of the reference's; codes of assets are carried by their branch. */
+    private static void checkPlace(JsonNode details, Optional<String> pointer, MalformedPayloadException error) {
+        assertEquals(details.path("pointer").textValue(), pointer.orElse(null));
+        assertEquals(details.path("line").asInt(-1), error.line().orElse(-1));
+        assertEquals(details.path("column").asInt(-1), error.column().orElse(-1));
+    }
+
+    /** The class of this client for one of the reference's; codes of assets and proposals are carried by their branch. */
     private static String branch(String name) {
         return switch (name) {
             case "RainerError", "MissingExtra" -> "RainerException";
             case "InvalidUri", "InvalidManifest" -> "InvalidException";
             case "ObjectNotFound", "AssetNotFound" -> "NotFoundException";
-            case "NamespaceExists", "ObjectExists", "AssetVersionConflict" -> "ConflictException";
+            case "NamespaceExists", "ObjectExists", "AssetVersionConflict", "ProposalDecided", "ProposalStale" ->
+                    "ConflictException";
             case "CredentialsError" -> "DeniedException";
             case "WrongDigest" -> "CorruptException";
             case "StoreUnavailable", "NotCached", "NoSpace" -> "UnavailableException";

@@ -48,7 +48,8 @@ class HttpVectorsTest {
 
     @TestFactory
     Stream<DynamicTest> commits() {
-        return Vectors.each(Vectors.load("commit_requests").get("commits"), vector -> {
+        JsonNode all = Vectors.load("commit_requests");
+        return Stream.of(all.get("commits"), all.get("wished")).flatMap(vectors -> Vectors.each(vectors, vector -> {
             JsonNode answer = vector.get("answer");
             ScriptedServer.Told told = new ScriptedServer.Told(
                     answer.get("status").asInt(), headers(answer.get("headers")), Vectors.bytes(answer.get("body")));
@@ -56,7 +57,9 @@ class HttpVectorsTest {
                     RainerClient client = client(server, "diary")) {
                 List<Draft> drafts = new ArrayList<>();
                 vector.get("drafts").forEach(draft -> drafts.add(draft(draft)));
-                String id = vector.get("commit_id").asText();
+                CommitOptions how = CommitOptions.defaults().withCommitId(vector.get("commit_id").asText());
+                how = vector.path("wish").path("dry_run").asBoolean() ? how.withDryRun() : how;
+                CommitOptions id = vector.path("wish").path("force").asBoolean() ? how.withForce() : how;
                 if (isBeyondTheJdk(vector)) {
                     assertThrows(OutcomeUnknownException.class, () -> client.commit(drafts.get(0), id));
                     assertEquals("/-/changesets", server.asked().get(0).path());
@@ -68,7 +71,7 @@ class HttpVectorsTest {
                 checkRequest(vector.get("request"), server.asked().get(0));
                 checkGranted(vector.get("granted"), drafts, granted);
             }
-        });
+        }));
     }
 
     /** The JDK's client writes headers in ASCII: such texts go as a changeset of one, which says the same. */
@@ -96,7 +99,8 @@ class HttpVectorsTest {
         for (int i = 0; i < granted.size(); i++) {
             Commit commit = granted.get(i);
             Draft draft = drafts.get(i);
-            assertEquals(expected.get(i).get("revision").asLong(), commit.revision().getAsLong());
+            assertEquals(expected.get(i).get("revision").asLong(-1), commit.revision().orElse(-1));
+            assertEquals(Marks.of(expected.get(i).path("marks")), commit.marks());
             assertEquals(Instant.parse(expected.get(i).get("mtime").asText()), commit.mtime());
             assertArrayEquals(draft.payload(), commit.payload());
             assertEquals(draft.payload() == null, commit.isEmpty());
@@ -118,7 +122,8 @@ class HttpVectorsTest {
 
     @TestFactory
     Stream<DynamicTest> reads() {
-        return Vectors.each(Vectors.load("commit_requests").get("reads"), vector -> {
+        JsonNode all = Vectors.load("commit_requests");
+        return Stream.of(all.get("reads"), all.get("marked")).flatMap(vectors -> Vectors.each(vectors, vector -> {
             ScriptedServer.Script script = (asked, turn) -> turn == 1
                     ? new ScriptedServer.Told(200, headers(vector.get("headers")), Vectors.bytes(vector.get("body")))
                     : new ScriptedServer.Told(200, Map.of(), Vectors.bytes(vector.get("then").get("body")));
@@ -128,14 +133,14 @@ class HttpVectorsTest {
                 Commit found = vector.path("version").isInt()
                         ? client.get(key, vector.get("version").asInt())
                         : client.get(key);
-                assertEquals(ValueVectorsTest.commit(vector.get("commit")), found);
+                assertSame(List.of(ValueVectorsTest.commit(vector.get("commit"))), List.of(found));
                 assertEquals(vector.get("path").asText(), server.asked().get(0).path());
                 assertEquals(vector.path("then").isObject() ? 2 : 1, server.asked().size());
                 if (vector.path("then").isObject()) {
                     assertEquals(vector.get("then").get("path").asText(), server.asked().get(1).path());
                 }
             }
-        });
+        }));
     }
 
     @TestFactory
@@ -199,7 +204,7 @@ class HttpVectorsTest {
                     page.get("lineage").asText(), page.get("revision").asLong(), page.get("chain").asText());
             assertEquals(position, changes.position());
             assertEquals(page.get("more").asBoolean(), changes.more());
-            assertEquals(commits(page.get("commits")), changes.commits());
+            assertSame(commits(page.get("commits")), changes.commits());
         });
         Stream<DynamicTest> broken = answered(pages.get("broken"), POSITION, (client, vector) ->
                 assertThrows(InvalidException.class, () -> client.changes(0)));
@@ -220,7 +225,7 @@ class HttpVectorsTest {
         List<JsonNode> servers = new ArrayList<>();
         lists.get("read").forEach(one -> (one.get("by").asText().equals("ancestor") ? ancestors : servers).add(one));
         Reading read = (client, vector) ->
-                assertEquals(commits(vector.get("commits")), List.copyOf(client.heads().values()));
+                assertSame(commits(vector.get("commits")), List.copyOf(client.heads().values()));
         ObjectMapper json = new ObjectMapper();
         return Stream.of(
                         answered(json.valueToTree(servers), POSITION, read),
@@ -234,8 +239,14 @@ class HttpVectorsTest {
     Stream<DynamicTest> logs() {
         return answered(Vectors.load("changes_pages").get("logs"), POSITION, (client, vector) -> {
             List<Commit> expected = commits(vector.get("commits"));
-            assertEquals(expected, client.log("hey", LogQuery.all().limit(expected.size())));
+            assertSame(expected, client.log("hey", LogQuery.all().limit(expected.size())));
         });
+    }
+
+    /** Equal, also in their marks, for which equality does not ask. */
+    static void assertSame(List<Commit> expected, List<Commit> found) {
+        assertEquals(expected, found);
+        assertEquals(expected.stream().map(Commit::marks).toList(), found.stream().map(Commit::marks).toList());
     }
 
     private interface Reading {

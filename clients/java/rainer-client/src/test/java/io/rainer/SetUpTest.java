@@ -11,6 +11,7 @@ import io.rainer.ScriptedServer.Told;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -52,7 +53,8 @@ class SetUpTest {
                 assertFalse((error.getMessage() + client + client.address()).contains("p@ss"));
                 assertEquals("Basic bWU6cEBzcw==", server.asked().get(0).headers().get("authorization"));
             }
-            try (RainerClient client = RainerClient.builder(url).bearerToken("t-1").header("X-Team", "a").build()) {
+            String plain = server.url("diary");
+            try (RainerClient client = RainerClient.builder(plain).token("t-1").header("X-Team", "a").build()) {
                 assertThrows(NotFoundException.class, () -> client.inNamespace("prices").get("hey"));
                 assertEquals("Bearer t-1", server.asked().get(1).headers().get("authorization"));
                 assertEquals("a", server.asked().get(1).headers().get("x-team"));
@@ -63,6 +65,61 @@ class SetUpTest {
         assertFalse(error.getMessage().contains("secret"));
         error = assertThrows(InvalidException.class, () -> Address.parse("ftp://me:secret@h/a"));
         assertFalse(error.getMessage().contains("secret"));
+    }
+
+    @Test
+    void aTokenIsSentAndNeverShown() {
+        String token = "rnr_abcdefgh_0123456789012345678901234567890123456789_-A";
+        try (ScriptedServer server = new ScriptedServer((asked, turn) -> Told.of(404, "Key not found"))) {
+            String url = server.url("-/t/" + token.replace("_", "%5F") + "/diary");
+            try (RainerClient client = RainerClient.of(url)) {
+                NotFoundException error = assertThrows(NotFoundException.class, () -> client.get("hey"));
+                assertFalse((error.getMessage() + client + client.async() + client.address()).contains(token));
+                assertEquals("/diary/hey", server.asked().get(0).path());
+                assertEquals("Bearer " + token, server.asked().get(0).headers().get("authorization"));
+            }
+            try (RainerClient client = RainerClient.builder(url).token("eyJ.of.another").build()) {
+                assertThrows(NotFoundException.class, () -> client.get("hey"));
+                assertEquals("Bearer eyJ.of.another", server.asked().get(1).headers().get("authorization"));
+            }
+        }
+        RainerClientBuilder builder = RainerClient.builder("http://me:secret@h/diary");
+        for (String wrong : new String[] {"t", "two words", "", "line\n", "ключ"}) {
+            InvalidException error = assertThrows(InvalidException.class, () -> builder.token(wrong));
+            assertFalse(error.getMessage().contains("secret") || error.getMessage().contains("two words"));
+        }
+        for (String wrong : new String[] {"ftp://h/-/t/" + token + "/diary", "http://h/-/t/" + token + "/diary?x=" + token}) {
+            InvalidException error = assertThrows(InvalidException.class, () -> RainerClient.of(wrong));
+            assertFalse(error.getMessage().contains(token.substring(13)), error.getMessage());
+        }
+    }
+
+    @Test
+    void whoIsAskedOnceAndNotWithoutNeed() {
+        String commit = "{\"key\":\"k\",\"version\":1,\"author\":\"ann\",\"comment\":\"\",\"mtime\":\"2026-01-31T12:34:56.789Z\"}";
+        try (ScriptedServer server = new ScriptedServer((asked, turn) -> Told.of(
+                200, asked.path().equals("/-/whoami") ? "{\"name\":\"ann\",\"source\":\"token\"}" : commit))) {
+            try (RainerClient client = RainerClient.builder(server.url("diary")).token("t").build()) {
+                client.commit(Draft.of("k", 1, "x").withAuthor("bob"));
+                client.commit(Draft.of("k", 1, "x"));
+                client.inNamespace("prices").commit(Draft.of("k", 1, "x"));
+                assertEquals("ann", client.ownName().orElseThrow());
+            }
+            try (RainerClient client = RainerClient.of(server.url("diary"))) {
+                assertThrows(InvalidException.class, () -> client.commit(Draft.of("k", 1, "x")));
+                assertTrue(client.ownName().isEmpty());
+            }
+            assertEquals(
+                    List.of("bob", "?", "ann", "ann"),
+                    server.asked().stream().map(one -> one.headers().getOrDefault("x-rainer-author", "?")).toList());
+        }
+        for (Told nobody : new Told[] {Told.of(200, "{\"name\":\"\",\"source\":\"open\"}"), Told.of(404, "no")}) {
+            try (ScriptedServer server = new ScriptedServer((asked, turn) -> nobody);
+                    RainerClient client = RainerClient.builder(server.url("diary")).token("t").build()) {
+                assertThrows(InvalidException.class, () -> client.commit(Draft.of("k", 1, "x")));
+                assertEquals(1, server.asked().size());
+            }
+        }
     }
 
     @Test
@@ -81,7 +138,7 @@ class SetUpTest {
     void callsOfOnesOwnHaveTheSameErrors() throws Exception {
         Told told = Told.problem(403, "{\"code\":\"denied\",\"detail\":\"not you\"}");
         try (ScriptedServer server = new ScriptedServer((asked, turn) -> told);
-                RainerClient client = RainerClient.builder(server.url("diary")).bearerToken("t").build()) {
+                RainerClient client = RainerClient.builder(server.url("diary")).token("t").build()) {
             HttpResponse<byte[]> response = client.httpClient()
                     .send(client.request("/-/status").GET().build(), HttpResponse.BodyHandlers.ofByteArray());
             assertEquals("not you", client.errorOf(response, "the status").getMessage());

@@ -8,6 +8,8 @@ import io.rainer.NotFoundException;
 import io.rainer.OverloadedException;
 import io.rainer.PositionGoneException;
 import io.rainer.RainerException;
+import io.rainer.RateLimitedException;
+import io.rainer.UnauthenticatedException;
 import io.rainer.UnavailableException;
 import java.io.IOException;
 import java.net.http.HttpHeaders;
@@ -57,7 +59,13 @@ record HttpAnswer(int status, HttpHeaders headers, byte[] body, String root) {
             return new PositionGoneException(text, hint, Map.of());
         }
         if (status == 429 || !header("retry-after").isEmpty()) {
-            return new OverloadedException(text, hint, Map.of("retry_after_s", retryAfterSeconds()));
+            Map<String, Long> pause = Map.of("retry_after_s", retryAfterSeconds());
+            return code.equals("rate-limited")
+                    ? new RateLimitedException(text, hint, pause)
+                    : new OverloadedException(text, hint, pause);
+        }
+        if (code.equals("unauthenticated")) {
+            return new UnauthenticatedException(text, hint, Map.of());
         }
         return switch (status) {
             case 401, 403 -> new DeniedException(text, hint, Map.of());

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectReader;
 import io.rainer.Commit;
 import io.rainer.Limits;
+import io.rainer.Marks;
 import io.rainer.Position;
 import io.rainer.RainerException;
 import io.rainer.Times;
@@ -20,9 +21,10 @@ import java.util.regex.Pattern;
 
 /**
  * A page of the feed: whole changesets, in journal order, up to a position. {@code ageMs} is how long ago a server that is
- * a mirror itself was known to be current, -1 where it never was.
+ * a mirror itself was known to be current, -1 where it never was; {@code readable} stands for what the mirror may read of
+ * the namespace, where the server asks who it is, else null.
  */
-record HttpPage(List<Incoming> records, Position position, boolean more, long ageMs) {
+record HttpPage(List<Incoming> records, Position position, boolean more, long ageMs, String readable) {
     private static final ObjectReader WHOLE =
             HttpAnswer.JSON.reader().with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
     private static final Pattern HEX = Pattern.compile("(?:[0-9a-fA-F]{2})+");
@@ -36,7 +38,8 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
                 throw answer.foreign("its body has no array 'changes'");
             }
             page.get("changes").forEach(meta -> records.add(head(meta, meta.path("key").asText(""), namespace)));
-            return new HttpPage(records, position(answer, page), page.path("more").asBoolean(), ageMs(page.get("age_s")));
+            return new HttpPage(records, position(answer, page), page.path("more").asBoolean(), ageMs(page.get("age_s")),
+                    page.path("readable").textValue());
         } catch (IOException e) {
             throw answer.foreign("its body is not JSON: " + e.getMessage());
         }
@@ -107,7 +110,7 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
             return Incoming.head(new Commit(namespace, key, version.intValue(),
                     revision > 0 ? OptionalLong.of(revision) : OptionalLong.empty(), payload, false,
                     meta.path("author").asText(""), meta.path("comment").asText(""),
-                    Times.parse(meta.path("mtime").asText(""))));
+                    Times.parse(meta.path("mtime").asText("")), Marks.of(meta)));
         } catch (IllegalArgumentException | RainerException e) {
             return Incoming.bad(key, "what came is no commit: " + e.getMessage());
         }

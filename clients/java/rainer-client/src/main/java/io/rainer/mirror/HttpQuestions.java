@@ -5,11 +5,14 @@ import io.rainer.PositionGoneException;
 import io.rainer.UnavailableException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** What an HTTP source asks its server for, and how it loads a whole namespace. For one thread. */
 final class HttpQuestions {
+    private static final String READABLE = "X-Rainer-Readable";
     private static final Duration LIST = Duration.ofSeconds(30);
     private static final Duration PAGE = Duration.ofSeconds(5);
     /** After so long, a state that the mirror refuses is asked for again only if it is another one by then. */
@@ -20,6 +23,8 @@ final class HttpQuestions {
     private final String namespace;
     private String refusedTag;
     private UnavailableException refused;
+    /** What could be read when all was loaded, as the server named it; null where it asks nobody. */
+    private String readable;
     private long refusedAt;
 
     HttpQuestions(HttpWire wire, Sink sink) {
@@ -31,23 +36,43 @@ final class HttpQuestions {
     /** All heads with their payloads, removed keys included; a 304 where {@code tag} still holds. */
     HttpAnswer list(String tag) throws InterruptedException {
         String path = "/" + HttpAddress.encoded(namespace) + "?all=yes&payload_base64=yes&revisions=yes";
-        Map<String, String> headers = tag == null
-                ? Map.of("Accept-Encoding", "gzip")
-                : Map.of("Accept-Encoding", "gzip", "If-None-Match", tag);
+        Map<String, String> headers = new HashMap<>(Map.of("Accept-Encoding", "gzip"));
+        if (tag != null) {
+            headers.put("If-None-Match", tag);
+        }
+        if (tag != null && readable != null) {
+            headers.put(READABLE, readable);
+        }
         HttpAnswer answer = wire.get(path, headers, LIST);
-        return answer.status() == 304 && tag != null ? answer : answer.granted();
+        if (answer.status() != 304 || tag == null) {
+            answer.granted();
+        }
+        readable = answer.headers().firstValue(READABLE).orElse(null);
+        return answer;
     }
 
     /** What follows a position, after {@code waitSeconds} at most; {@code chain} may be null. */
     HttpPage page(Position since, boolean withChain, int waitSeconds) throws InterruptedException {
         HttpAnswer answer =
                 wire.get(feedPath(since, withChain, waitSeconds), Map.of(), PAGE.plusSeconds(waitSeconds)).granted();
-        return HttpPage.of(answer, answer.body(), namespace);
+        return sameSight(HttpPage.of(answer, answer.body(), namespace));
+    }
+
+    /**
+     * The page, if as much may be read as when all was loaded; else PositionGoneException, for older commits are missing.
+     * After a start from a snapshot nothing is known of that.
+     */
+    HttpPage sameSight(HttpPage page) {
+        if (!Objects.equals(page.readable(), readable)) {
+            throw new PositionGoneException("what this mirror may read is not what it was when it was loaded");
+        }
+        return page;
     }
 
     String feedPath(Position since, boolean withChain, int waitSeconds) {
         return "/-/changes?since=" + since.revision() + "&namespace=" + HttpAddress.encoded(namespace)
                 + "&payload_base64=yes&lineage=" + HttpAddress.encoded(since.lineage())
+                + (readable == null ? "" : "&readable=" + HttpAddress.encoded(readable))
                 + (withChain ? "&chain=" + since.chain() : "") + (waitSeconds > 0 ? "&wait=" + waitSeconds : "");
     }
 

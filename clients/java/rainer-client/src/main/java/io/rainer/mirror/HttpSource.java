@@ -230,7 +230,8 @@ final class HttpSource implements Source {
             HttpAnswer answer = new HttpAnswer(200, pieces.headers(), event.data(), address.root());
             if (event.kind().equals("changes")) {
                 isTroubled = false;
-                take(HttpPage.of(answer, event.data(), address.namespace()), System.currentTimeMillis());
+                HttpPage page = questions.sameSight(HttpPage.of(answer, event.data(), address.namespace()));
+                take(page, System.currentTimeMillis());
             } else if (event.kind().equals("gone")) {
                 throw new PositionGoneException(address.base() + " does not go on from here: " + event.text());
             } else if (event.kind().isEmpty() && event.text().startsWith("beat")) {

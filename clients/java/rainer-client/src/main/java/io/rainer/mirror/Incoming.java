@@ -76,7 +76,7 @@ public record Incoming(String key, int version, Commit commit, boolean isForgott
 
     private static Commit at(OptionalLong revision, Commit of) {
         return new Commit(of.namespace(), of.key(), of.version(), revision, of.payload(), of.isEmpty(), of.author(),
-                of.comment(), of.mtime());
+                of.comment(), of.mtime(), of.marks());
     }
 
     boolean isBad() {

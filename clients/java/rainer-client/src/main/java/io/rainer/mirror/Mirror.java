@@ -51,10 +51,10 @@ public final class Mirror implements AutoCloseable {
     /**
      * A mirror of the namespace at the end of {@code url}, such as {@code http://localhost:8080/diary}; not started.
      *
-     * @throws InvalidException for a URL that cannot be one
+     * @throws InvalidException for a URL or token that cannot be one
      */
     public static Mirror http(String url, MirrorOptions options) {
-        HttpAddress address = HttpAddress.parse(url);
+        HttpAddress address = HttpAddress.of(url, options.token());
         return of(address.namespace(), () -> new HttpSource(address, options), options);
     }
 

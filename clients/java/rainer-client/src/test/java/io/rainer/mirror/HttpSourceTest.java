@@ -17,6 +17,7 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
@@ -126,6 +127,76 @@ class HttpSourceTest {
                 Mirror mirror = Mirror.http(server.url("diary"), QUIET).start()) {
             await(() -> "of another".equals(payload(mirror, "a")), mirror);
             assertEquals(OTHER, mirror.position().orElseThrow().lineage());
+        }
+    }
+
+    private static Told readable(String name, Told told) {
+        if (!told.headers().containsKey("ETag")) {
+            String body = new String(told.body(), StandardCharsets.UTF_8);
+            String named = body.replace("\"changes\":", "\"readable\":\"" + name + "\",\"changes\":");
+            return new Told(200, told.headers(), named.getBytes(StandardCharsets.UTF_8));
+        }
+        Map<String, String> headers = new HashMap<>(told.headers());
+        headers.put("X-Rainer-Readable", name);
+        return new Told(200, headers, told.body());
+    }
+
+    /** A namespace of which {@code now} may be read: all of it, told by a 410 that it changed, or by another page. */
+    private static Told sight(Asked asked, String now, boolean isRefused) {
+        if (isForList(asked)) {
+            return readable(now, now.equals("all")
+                    ? list(ONE, 5, "", "\"a\":" + meta("a", 1, "1"), "\"b\":" + meta("b", 1, "b"))
+                    : list(ONE, 5, "", "\"a\":" + meta("a", 1, "1")));
+        }
+        boolean isOther = !asked.path().contains("readable=" + now) && asked.path().contains("chain=");
+        if (isOther && isRefused) {
+            return Told.problem(410, "{\"code\":\"position-gone\",\"detail\":\"other keys may be read\"}");
+        }
+        if (!isForEvents(asked)) {
+            return readable(now, page(ONE, 5));
+        }
+        Told page = readable(now, page(ONE, 6, meta("a", 2, "2")));
+        return isOther ? events("event: changes\ndata: " + new String(page.body(), StandardCharsets.UTF_8) + "\n\n") : events(": beat\n\n");
+    }
+
+    @Test
+    void loadsAnewWhereOtherKeysMayBeRead() throws InterruptedException {
+        for (boolean isRefused : new boolean[] {true, false}) {
+            AtomicReference<String> now = new AtomicReference<>("some");
+            MirrorOptions options = QUIET.withToken("secret-token");
+            try (ScriptedServer server = new ScriptedServer((asked, turn) -> sight(asked, now.get(), isRefused));
+                    Mirror mirror = Mirror.http(server.url("diary"), options).awaitReady(SOON)) {
+                assertNull(mirror.get("b"));
+                now.set("all");
+                await(() -> "b".equals(payload(mirror, "b")), mirror);
+                now.set("some");
+                await(() -> mirror.get("b") == null, mirror);
+                assertFalse((options + " " + mirror).contains("secret-token"));
+                assertTrue(server.asked().stream().allMatch(one ->
+                        one.headers().getOrDefault("authorization", "").equals("Bearer secret-token")));
+                assertTrue(server.asked().stream().anyMatch(one -> isForEvents(one) && one.path().contains("&readable=all&")));
+            }
+        }
+    }
+
+    @Test
+    void saysThatItsTokenProvesNothing() throws InterruptedException {
+        AtomicReference<String> token = new AtomicReference<>("other");
+        try (ScriptedServer server = new ScriptedServer((asked, turn) -> {
+                    if (!asked.headers().get("authorization").equals("Bearer " + token.get())) {
+                        return Told.problem(401, "{\"code\":\"unauthenticated\",\"detail\":\"nobody\",\"hint\":\"ask\"}");
+                    }
+                    if (isForList(asked)) {
+                        return list(ONE, 5, "", "\"a\":" + meta("a", 1, "1"));
+                    }
+                    return isForEvents(asked) ? events(": beat\n\n") : page(ONE, 5);
+                });
+                Mirror mirror = Mirror.http(server.url("-/t/mine/diary"), QUIET).start()) {
+            await(() -> mirror.error().isPresent(), mirror);
+            assertEquals("unauthenticated", mirror.error().orElseThrow().code());
+            token.set("mine");
+            mirror.awaitReady(SOON);
+            assertEquals("1", payload(mirror, "a"));
         }
     }
 

@@ -36,7 +36,7 @@ import org.apache.zookeeper.ZooKeeper;
  * A mirror under a recorder, for the fault tests: prints, as lines of JSON, every state that a reader was shown, as the
  * difference to the one before.
  *
- * <p>{@code MirrorDriver http URL | zookeeper HOSTS PATH | curator HOSTS PATH [snapshot FILE] [user NAME PASSWORD] [ready SECONDS] [times]};
+ * <p>{@code MirrorDriver http URL | zookeeper HOSTS PATH | curator HOSTS PATH [snapshot FILE] [user NAME PASSWORD] [token TOKEN] [ready SECONDS] [times]};
  * on stdin "state"
  * asks how it stands and "quit" ends it. With "times" it prints when each change was told instead. It ends at once where
  * nothing is ready within "ready" seconds. With "curator" the connection is the program's own, and "session" tells its
@@ -72,6 +72,7 @@ public final class MirrorDriver {
             switch (arguments[at]) {
                 case "snapshot" -> options = options.withSnapshot(Path.of(arguments[++at]));
                 case "user" -> options = options.withDigest(arguments[++at], arguments[++at]);
+                case "token" -> options = options.withToken(arguments[++at]);
                 case "ready" -> readySeconds = Long.parseLong(arguments[++at]);
                 case "times" -> onlyTimes = true;
                 default -> throw new IllegalArgumentException(arguments[at]);
