@@ -30,9 +30,13 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Let checks of this thread take so long, together."""
+def within(seconds: float, *, lets_go: bool = True) -> Iterator[None]:
+    """Let checks of this thread take so long, together; while it `lets_go` others work during a pattern's search.
+
+    For a moment's work that is dear: whoever gives the interpreter away may wait some milliseconds to have it back.
+    """
     _clock.end = time.monotonic() + seconds
+    _clock.lets_go = lets_go
     try:
         yield
     finally:
@@ -85,7 +89,7 @@ class _Patterns:
     @staticmethod
     def search(pattern: str, text: str) -> Any:
         try:
-            return compiled(pattern).search(text, timeout=_left_s(), concurrent=True)
+            return compiled(pattern).search(text, timeout=_left_s(), concurrent=_clock.lets_go)
         except TimeoutError:
             raise TooSlow from None
 

@@ -116,7 +116,7 @@ def check_schemas(in_force: InForce, found: Iterable[Held], *, seconds: float | 
     from rainer.validation.schemas import CHECK_S
 
     is_quick = seconds is not None
-    with within(CHECK_S if seconds is None else seconds):
+    with within(CHECK_S if seconds is None else seconds, lets_go=not is_quick):
         for one in found:
             if one.draft.payload is None:
                 continue
