@@ -145,6 +145,7 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("tls_client_ca", "server", PATH, None, "File of the authorities of clients' certificates: mutual TLS"),
     Setting("rate_per_s", "server", whole(0, 1_000_000), 0, "Calls a second of one identity to one worker; 0: any"),
     Setting("rate_burst", "server", whole(0, 1_000_000), 0, "Calls at once of one identity; 0: those of one second"),
+    Setting("connections_max", "server", whole(0), 0, "Connections to one worker; 0: as many as it may open files for"),
     Setting("hosts", "server", TEXT, None, "Names the server is called by, beside addresses and localhost, as a,b"),
     Setting("zookeeper", "server", TEXT, None, "ZooKeeper, as zk1:2181,zk2:2181/chroot; none: nothing is published"),
     Setting("zookeeper_path", "server", TEXT, "/rainer", "Node that holds the namespaces' trees"),
@@ -233,6 +234,7 @@ class Settings:
     tls_client_ca: Path | None
     rate_per_s: int
     rate_burst: int
+    connections_max: int
     hosts: str | None
     zookeeper: str | None
     zookeeper_path: str

@@ -258,7 +258,6 @@ def test_a_path_with_a_token_in_it_works_as_the_one_without(guarded: Guarded) ->
     found = ask(guarded.url, "GET", f"{base}/-/there/is/nothing")
     assert (found.status, token in found.body.decode()) == (404, False)
     ask(guarded.url, "GET", f"/-/t/{token}x/diary").problem(401, "unauthenticated")
-    assert ask(guarded.url, "GET", "/-/healthz").header("X-Content-Type-Options") == "nosniff"
 
 
 def test_the_log_of_another_server_shows_no_token_either(
@@ -335,6 +334,13 @@ def test_clients_are_known_by_their_certificates(encrypted: Encrypted) -> None:
         client.whoami()
     with encrypted.client() as client:
         assert client.whoami()["source"] == "none"
+
+
+def test_browsers_are_to_come_encrypted_ever_after(encrypted: Encrypted) -> None:
+    connection = encrypted._connection()
+    connection.request("GET", "/-/healthz")
+    assert "max-age=" in (connection.getresponse().getheader("Strict-Transport-Security") or "")
+    connection.close()
 
 
 def test_certificates_of_strangers_are_not_taken(encrypted: Encrypted, tmp_path: Path) -> None:

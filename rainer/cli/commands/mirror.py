@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @settings_flags("host", "port", "namespaces")
 @url_flag
 @settings_flags(*ZOOKEEPER_SETTINGS)
-@settings_flags("identity", "token_path", "rate_per_s", "rate_burst", "hosts", *TLS_SETTINGS)
+@settings_flags("identity", "token_path", "rate_per_s", "rate_burst", "connections_max", "hosts", *TLS_SETTINGS)
 @settings_flags("data_dir", "log_format", "log_level", "body_timeout_s")
 @click.pass_obj
 def command(run: Invocation) -> None:
@@ -61,6 +61,7 @@ def _options(run: Invocation) -> MirrorServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         tls=tls_options(values),
+        connections_max=values.connections_max,
         mirrors=MirrorOptions(
             names,
             values.data_dir / "mirrors",

@@ -48,6 +48,7 @@ def _options(run: Invocation) -> ServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         tls=tls_options(values),
+        connections_max=values.connections_max,
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
         service=ServiceOptions(
             body_timeout_s=values.body_timeout_s,
