@@ -54,6 +54,7 @@ public final class Driver {
             case "codes" -> Problems.codes();
             case "bytes" -> bytes(asked.get("commits"));
             case "snippet" -> Snippets.run(asked.get("name").asText(), asked.get("url").asText());
+            case "tried" -> Snippets.tried(asked.get("url").asText(), asked.get("token").asText());
             default -> call(client(asked), call, asked);
         };
     }

@@ -55,6 +55,20 @@ final class Snippets {
         }
     }
 
+    static String tried(String url, String token) {
+        try (RainerClient client = RainerClient.builder(url).token(token).build()) {
+            Draft draft = Draft.of("app.ports", 1, "{\n \"port\": \"none\"}").withComment("no ports any more");
+            client.commit(draft, CommitOptions.defaults().withDryRun());
+            return "it would be made";
+        } catch (RuleBrokenException e) {
+            return e.pointer().orElse("the document") + ", line " + e.line().orElse(1) + ": " + e.getMessage();
+        } catch (ApprovalRequiredException e) {
+            return "somebody else must approve: " + e.hint().orElse("");
+        } catch (UnauthenticatedException e) {
+            return "the token proves nothing, or nothing any more";
+        }
+    }
+
     private static Commit count(RainerClient client) {
         while (true) {
             Optional<Commit> head = client.find("counter");
