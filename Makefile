@@ -40,10 +40,11 @@ java: debian-java ## the Java client, compiled and tested against Debian's jars,
 bench: $(VENV)/.dev debian-bench ## the benchmarks: ratios in interleaved runs, with the machine's facts
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff, mypy, and known weaknesses of what is pinned
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+	@PYTHON=$(BIN)/python .ci/audit $(VENV)/audit constraints.txt
 
 clean: ## remove .venv and the caches; journals stay
 	rm -rf $(VENV) build/java .pytest_cache .mypy_cache .ruff_cache .hypothesis
