@@ -54,9 +54,11 @@ class Hosts:
 
 
 def local_hosts(named: str | None, is_open: bool) -> Hosts:
-    """Those of a server's settings, with commas between; only where nobody is asked who he is no others will do."""
+    """Those of a server's settings, with commas between: no others will do where there are any, nor where nobody is
+    asked who he is.
+    """
     own = {name.lower().rstrip(".") for name in (named or "").replace(",", " ").split()}
-    return Hosts(frozenset({*own, socket.gethostname().lower()}), are_checked=is_open)
+    return Hosts(frozenset({*own, socket.gethostname().lower()}), are_checked=is_open or bool(own))
 
 
 def _name(authority: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,11 @@ def test_where_everybody_is_asked_a_page_elsewhere_needs_a_token(journal: Journa
         answer = caller.ask("POST", "/diary/key/1", body=b"x", **said)
         assert (answer.status, "evil.example" in answer.json()["detail"]) == (403, True)
         assert caller.ask("POST", "/diary/key/1", "b" * 40, b"x", **said).status == 200
+        assert caller.ask("GET", "/-/healthz", Host="any.example").status == 200
+    named = replace(options, hosts=local_hosts("rainer.example", False))
+    with calling(lambda: create_app(journal, named)) as caller:
+        assert caller.ask("GET", "/-/healthz", Host="rainer.example:443").status == 200
+        assert caller.ask("GET", "/-/healthz", Host="any.example").status == 403
 
 
 def test_an_app_in_a_service_of_ones_own_has_any_name() -> None:
