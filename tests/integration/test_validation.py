@@ -37,6 +37,7 @@ additionalProperties: false
 """
 COMMON = b'{"$defs": {"name": {"type": "string", "pattern": "^[a-z]+$"}}}'
 GOOD = b'{"port": 1}'
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BAD = b'{\n  "port": "no"\n}'
 
 
@@ -502,8 +503,10 @@ def test_another_servers_rules_are_in_force_at_once(system: Client, served: Test
         {"patternProperties": {"^(([a-z])+.)+[A-Z]([a-z])+$": {}}, "additionalProperties": False},
         {"patternProperties": {"^(([a-z])+.)+[A-Z]([a-z])+$": {}}, "unevaluatedProperties": False},
         {"$ref": "#"},
+        {"$defs": {"a": {"$schema": DIALECT, "properties": {"p": {"pattern": "^(([a-z])+.)+[A-Z]([a-z])+$"}}}},
+         "$ref": "#/$defs/a"},
     ],
-    ids=["pattern", "references", "additional", "unevaluated", "endless"],
+    ids=["pattern", "references", "additional", "unevaluated", "endless", "dialect"],
 )  # fmt: skip
 def test_a_hostile_schema_ends_in_a_refusal_and_stops_nobody(
     client: Client, system: Client, schema: dict[str, object], monkeypatch: pytest.MonkeyPatch
