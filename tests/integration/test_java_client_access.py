@@ -163,7 +163,7 @@ def test_a_mirror_holds_what_its_token_may_read_whatever_becomes_of_that(guarded
     guarded.enact("diary/app.read")
     token = guarded.tokens["reader"]
     with JavaMirror(("http", guarded.url, "token", token)) as java, Mirror.http(guarded.url, token=token) as python:
-        assert sorted(java) == sorted(python) == ["app.read"]
+        wait_until(lambda: sorted(java) == sorted(python) == ["app.read"], PATIENCE_S, "what may be read at first")
         wait_until(
             lambda: len(guarded.root.mirrors()) == 2, PATIENCE_S, "both are listed: their reports have the token"
         )

@@ -167,7 +167,7 @@ def test_a_tree_that_only_its_user_may_read(zookeeper_hosts: str, sqlite_url: st
             wait_until(lambda: any(one["revision"] == 1 for one in publisher.status()), PATIENCE_S, "a published tree")
             tree = ("zookeeper", zookeeper_hosts, "/rainer/diary")
             with JavaMirror((*tree, "user", "me", "secret")) as java:
-                assert list(java) == ["a"]
+                wait_until(lambda: list(java) == ["a"], PATIENCE_S, "what its user may read")  # told after it is ready
             begun = time.monotonic()
             with pytest.raises(UnavailableError, match="does not allow it"):
                 JavaMirror(tree).start(timeout_s=3)

@@ -15,7 +15,8 @@ import java.util.Arrays;
  * <pre>{@code <length of header in decimal>\n<header: JSON of the metadata>\n<payload>\n}</pre>
  *
  * <p>Byte for byte what the Python side writes (tests/vectors/commit_bytes.json): members in the order key, version,
- * author, comment, mtime, empty, then marks, if any; no spaces; characters as themselves, not as escapes; the length counts bytes.
+ * author, comment, mtime, empty, then marks, if any; no spaces; characters as themselves, not as escapes; the length
+ * counts bytes.
  */
 public final class CommitSerialization {
     private static final int LENGTH_DIGITS_MAX = 9;

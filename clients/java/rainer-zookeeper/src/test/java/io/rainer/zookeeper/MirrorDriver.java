@@ -36,8 +36,8 @@ import org.apache.zookeeper.ZooKeeper;
  * A mirror under a recorder, for the fault tests: prints, as lines of JSON, every state that a reader was shown, as the
  * difference to the one before.
  *
- * <p>{@code MirrorDriver http URL | zookeeper HOSTS PATH | curator HOSTS PATH [snapshot FILE] [user NAME PASSWORD] [token TOKEN] [ready SECONDS] [times]};
- * on stdin "state"
+ * <p>{@code MirrorDriver http URL | zookeeper HOSTS PATH | curator HOSTS PATH [snapshot FILE] [user NAME PASSWORD]
+ * [token TOKEN] [ready SECONDS] [times]}; on stdin "state"
  * asks how it stands and "quit" ends it. With "times" it prints when each change was told instead. It ends at once where
  * nothing is ready within "ready" seconds. With "curator" the connection is the program's own, and "session" tells its
  * session.
