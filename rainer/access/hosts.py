@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rainer.errors import DeniedError
 from rainer.model import names
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SEEN_MAX: Final = 100
 _HINT: Final = "is it yours? Name it in --hosts (RAINER_HOSTS); else a web page tried to reach this server through you"
 
 
@@ -29,6 +30,9 @@ class Hosts:
     """Whether no other name will do, but for those that nobody can point here from outside: addresses, localhost, and
     names without a dot."""
 
+    _seen: set[bytes] = field(default_factory=set, compare=False, repr=False)
+    """Hosts that were found to be ours: most requests say the same."""
+
     def check(self, scope: Any, is_proved: bool = False) -> None:
         """DeniedError for a name that is not ours, and for what a page elsewhere would change.
 
@@ -38,7 +42,7 @@ class Hosts:
         for name, value in scope["headers"]:
             if name == b"host":
                 host = value
-                if self.are_checked and not self._is_ours(value):
+                if self.are_checked and value not in self._seen and not self._is_ours(value):
                     raise DeniedError(f"nobody is served here by the name {_shown(value)}", hint=_HINT)
             elif name == b"origin":
                 origin = value
@@ -50,7 +54,11 @@ class Hosts:
 
     def _is_ours(self, host: bytes) -> bool:
         name = _name(host)
-        return "." not in name or name in self.named or name.endswith(".localhost") or _is_address(name)
+        if "." in name and name not in self.named and not name.endswith(".localhost") and not _is_address(name):
+            return False
+        if len(self._seen) < _SEEN_MAX:
+            self._seen.add(host)
+        return True
 
 
 def local_hosts(named: str | None, is_open: bool) -> Hosts:
