@@ -35,13 +35,13 @@ final class HttpQuestions {
                 ? Map.of("Accept-Encoding", "gzip")
                 : Map.of("Accept-Encoding", "gzip", "If-None-Match", tag);
         HttpAnswer answer = wire.get(path, headers, LIST);
-        return answer.status() == 304 && tag != null ? answer : answer.granted();
+        return answer.status() == 304 && tag != null ? answer : answer.granted(namespace);
     }
 
     /** What follows a position, after {@code waitSeconds} at most; {@code chain} may be null. */
     HttpPage page(Position since, boolean withChain, int waitSeconds) throws InterruptedException {
         HttpAnswer answer =
-                wire.get(feedPath(since, withChain, waitSeconds), Map.of(), PAGE.plusSeconds(waitSeconds)).granted();
+                wire.get(feedPath(since, withChain, waitSeconds), Map.of(), PAGE.plusSeconds(waitSeconds)).granted(namespace);
         return HttpPage.of(answer, answer.body(), namespace);
     }
 

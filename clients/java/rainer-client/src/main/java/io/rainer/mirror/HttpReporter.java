@@ -99,7 +99,7 @@ final class HttpReporter {
             byte[] report = Report.of(id, sink, "http", wrong, sink.namespace()).toBytes();
             HttpAnswer answer = wire.send(path(), report, CALL);
             if (answer.status() >= 300) {
-                answer.granted();
+                answer.granted(sink.namespace());
             }
             isKnown = true;
         } catch (DeniedException | InvalidException | NotFoundException e) { // an ancestor's server, or an older one

@@ -1,5 +1,6 @@
 package io.rainer.mirror;
 
+import io.rainer.HttpRefusal;
 import io.rainer.OverloadedException;
 import io.rainer.Position;
 import io.rainer.PositionGoneException;
@@ -207,7 +208,8 @@ final class HttpSource implements Source {
         boolean[] hasHeard = {false};
         try (HttpPieces pieces = wire.open(questions.feedPath(at, true, 0), headers, SILENCE)) {
             if (pieces.status() != 200) {
-                new HttpAnswer(pieces.status(), pieces.headers(), pieces.all(SILENCE, SILENCE), address.root()).granted();
+                new HttpAnswer(pieces.status(), pieces.headers(), pieces.all(SILENCE, SILENCE), address.root())
+                        .granted(address.namespace());
             }
             if (pieces.contentType().equals("text/event-stream")) {
                 read(pieces, hasHeard);
@@ -232,7 +234,7 @@ final class HttpSource implements Source {
                 isTroubled = false;
                 take(HttpPage.of(answer, event.data(), address.namespace()), System.currentTimeMillis());
             } else if (event.kind().equals("gone")) {
-                throw new PositionGoneException(address.base() + " does not go on from here: " + event.text());
+                throw HttpRefusal.of(event.data(), address.base(), address.namespace());
             } else if (event.kind().isEmpty() && event.text().startsWith("beat")) {
                 if (!isTroubled) {
                     confirm(ageOfBeat(event.text()), System.currentTimeMillis());
