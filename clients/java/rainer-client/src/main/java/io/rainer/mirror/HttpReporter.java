@@ -105,8 +105,8 @@ final class HttpReporter {
         } catch (DeniedException | InvalidException | NotFoundException e) { // an ancestor's server, or an older one
             LOG.log(Level.INFO, "{0} takes no reports of mirrors: {1}", wire.address().base(), e.getMessage());
             return false;
-        } catch (RainerException e) {
-            LOG.log(Level.DEBUG, "{0} was not told: {1}", wire.address().base(), e.getMessage());
+        } catch (RuntimeException e) { // whatever it is, the next report may come through
+            LOG.log(Level.DEBUG, "{0} was not told: {1}", wire.address().base(), e.toString());
         }
         return true;
     }

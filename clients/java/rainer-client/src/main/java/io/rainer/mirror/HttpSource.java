@@ -97,7 +97,7 @@ final class HttpSource implements Source {
             return 0;
         } catch (RainerException e) {
             return away(e);
-        } catch (RuntimeException e) { // whatever it is: a mirror that gave up would look like one with nothing new
+        } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) { // whatever it is: a mirror that gave up would look like one with nothing new
             LOG.log(Level.ERROR, "the mirror of " + address.base() + " stumbled and goes on", e);
             return away(new UnavailableException(address.base() + ": " + e));
         }
