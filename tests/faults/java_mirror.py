@@ -30,12 +30,6 @@ _DRIVER: Final = "io.rainer.zookeeper.MirrorDriver"
 _LOGS: Final = "java.util.logging.SimpleFormatter.format=%1$tT.%1$tL %4$s %5$s %6$s%n"
 
 
-def missing() -> str | None:
-    """Why this machine cannot run it, or None when it can."""
-    reason = java_build.missing()
-    return f"the Java mirror: {reason}" if reason else None
-
-
 def command(*arguments: str) -> list[str]:
     """The driver program with its arguments."""
     options = ["-Xmx512m", "-ea", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", f"-D{_LOGS}"]

@@ -7,18 +7,15 @@ import time
 
 import pytest
 
-from tests.faults import java_mirror
 from tests.faults.conftest import Serve
 from tests.faults.java_mirror import JavaRig
 from tests.faults.mirror_rig import TREE, pass_time, wait_for_revision
 from tests.services.proxy import Proxy
 from tests.services.zookeeper import ZooKeeper
 
-pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.skipif(java_mirror.missing() is not None, reason=str(java_mirror.missing())),
-]
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("java_client")]
 _CUT_S = 10.0
+_PAUSE_S = 8.0  # longer than a session
 
 
 def test_a_kill_and_ten_seconds_without_a_network(
@@ -50,4 +47,11 @@ def test_a_kill_and_ten_seconds_without_a_network(
             begun = time.monotonic()
             line.heal()
             web.heal()
+            rig.healed(warm, also, since=begun)
+        if thorough:
+            with rig.commits.running():
+                own_zookeeper.pause()
+                pass_time(_PAUSE_S)
+            begun = time.monotonic()
+            own_zookeeper.resume()
             rig.healed(warm, also, since=begun)

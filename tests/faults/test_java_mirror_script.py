@@ -14,7 +14,6 @@ import pytest
 
 from rainer import Mirror
 from tests.faults import (
-    java_mirror,
     test_mirror_bad_network,
     test_mirror_broken_builds,
     test_mirror_http,
@@ -31,10 +30,7 @@ from tests.services.rainer import RainerServer
 from tests.services.waiting import wait_until
 from tests.services.zookeeper import ZooKeeper
 
-pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.skipif(java_mirror.missing() is not None, reason=str(java_mirror.missing())),
-]
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("java_client")]
 
 _DAMAGES = ("head deleted", "head scrawled", "log deleted", "batch deleted", "everything deleted")
 

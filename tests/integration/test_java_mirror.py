@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kazoo.client import KazooClient
 from kazoo.security import make_digest_acl_credential
 
 from rainer import Mirror
@@ -25,7 +24,7 @@ from rainer.zk import ZooKeeperOptions
 from tests.command_line import CommandLine
 from tests.faults.java_mirror import JavaMirror
 from tests.faults.mirror_history import values
-from tests.integration.test_vectors_mirrored import TREES, Planted, as_told
+from tests.integration.test_vectors_mirrored import Planted, as_told, walk
 from tests.services import java_build
 from tests.services.machine import find_binary, free_port
 from tests.services.rainer import RainerServer
@@ -130,25 +129,8 @@ def _trees(hosts: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_java_mirror_holds_what_the_vectors_say(zookeeper_hosts: str) -> None:
-    client = KazooClient(hosts=zookeeper_hosts, timeout=10.0)
-    client.start(timeout=20)
-    try:
-        with contextlib.ExitStack() as ends:
-            PlantedInJava.jvm = ends.enter_context(_trees(zookeeper_hosts))
-            planted = [PlantedInJava(client, zookeeper_hosts, number, tree) for number, tree in enumerate(TREES)]
-            for one in planted:
-                one.write(one.tree["nodes"])
-            for one in planted:
-                one.check("at first", one.tree["mirror"], ends)
-            for number in range(max(len(tree["then"]) for tree in TREES)):
-                moving = [(one, one.tree["then"][number]) for one in planted if number < len(one.tree["then"])]
-                for one, step in moving:
-                    one.write(step["nodes"])
-                for one, step in moving:
-                    one.check(step["name"], step["mirror"], ends)
-    finally:
-        client.stop()
-        client.close()
+    with _trees(zookeeper_hosts) as PlantedInJava.jvm:
+        walk(zookeeper_hosts, PlantedInJava)
 
 
 # Users of ZooKeeper

@@ -82,11 +82,16 @@ def as_told(told: dict[str, Any]) -> Any:
 
 
 def test_a_mirror_holds_what_the_vectors_say(zookeeper_hosts: str) -> None:
-    client = KazooClient(hosts=zookeeper_hosts, timeout=10.0)
+    walk(zookeeper_hosts, Planted)
+
+
+def walk(hosts: str, kind: type[Planted]) -> None:
+    """Write all trees, step by step, and check what the mirrors of this kind hold after each step."""
+    client = KazooClient(hosts=hosts, timeout=10.0)
     client.start(timeout=20)
     try:
         with contextlib.ExitStack() as ends:
-            planted = [Planted(client, zookeeper_hosts, number, tree) for number, tree in enumerate(TREES)]
+            planted = [kind(client, hosts, number, tree) for number, tree in enumerate(TREES)]
             for one in planted:
                 one.write(one.tree["nodes"])
                 one.check("at first", one.tree["mirror"], ends)

@@ -31,7 +31,7 @@ final class Call {
         return Duration.ofNanos(deadline - System.nanoTime());
     }
 
-    /** How long the next attempt may wait for its answer to begin. */
+    /** How long the next attempt may wait for its answer to begin, and to go on. */
     Duration answerBound() {
         Duration left = left();
         return Transport.positive(left.compareTo(answerTimeout) < 0 ? left : answerTimeout);

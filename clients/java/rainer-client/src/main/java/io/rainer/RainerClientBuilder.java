@@ -59,7 +59,7 @@ public final class RainerClientBuilder {
         return this;
     }
 
-    /** How long the server may be silent before its answer begins, in each attempt; by default 15 s. */
+    /** How long the server may be silent before its answer and in it, in each attempt; by default 15 s. */
     public RainerClientBuilder answerTimeout(Duration longest) {
         answerTimeout = checked(longest);
         return this;

@@ -58,7 +58,7 @@ final class Transport {
     /**
      * Send once and read the whole answer, within the call's bounds. The future fails with AttemptFailed only.
      *
-     * <p>The JDK bounds the time until an answer begins, the call's deadline that until it ends.
+     * <p>The JDK bounds the time until an answer begins, an Arrival each silence in it, the call's deadline all of it.
      */
     CompletableFuture<Answer> attempt(HttpRequest.Builder unbounded, Call call) {
         if (call.isCancelled()) {
@@ -66,14 +66,19 @@ final class Transport {
             return CompletableFuture.failedFuture(new AttemptFailed(AttemptFailed.Kind.UNSENT, reason(cause), cause));
         }
         HttpRequest request = unbounded.copy().timeout(call.answerBound()).build();
-        CompletableFuture<HttpResponse<byte[]>> exchange =
-                http.sendAsync(request, HttpResponse.BodyHandlers.ofByteArray());
+        Arrival arrival = new Arrival(call.answerBound());
+        CompletableFuture<HttpResponse<byte[]>> exchange = http.sendAsync(request, arrival);
         call.onGoing(exchange);
         CompletableFuture<HttpResponse<byte[]>> bounded =
                 exchange.copy().orTimeout(Math.max(1, call.left().toMillis()), TimeUnit.MILLISECONDS);
+        arrival.late().exceptionally(silence -> {
+            bounded.completeExceptionally(silence);
+            return null;
+        });
         // By the executor: what is done next, such as reading some MB of JSON, is not for the thread of a timer.
         return bounded.handleAsync(
                         (response, failure) -> {
+                            arrival.end();
                             exchange.cancel(true); // ends the exchange where only the waiting for it has ended
                             return failure == null
                                     ? CompletableFuture.completedFuture(answer(response))

@@ -6,8 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.rainer.ScriptedServer.Told;
+import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
@@ -146,6 +151,63 @@ class OddAnswersTest {
             InvalidException error = assertThrows(InvalidException.class, () -> client.get("hey"));
             assertTrue(error.getMessage().contains("gzip"), error.getMessage());
             assertEquals("identity", server.asked().get(0).headers().get("accept-encoding"));
+        }
+    }
+
+    /** A server that sends an answer in pieces, and after each waits so long; all but its last connection stop after the first. */
+    private static CompletableFuture<Void> dripping(ServerSocket server, int connections, long pauseMs, String... pieces) {
+        return CompletableFuture.runAsync(() -> {
+            String body = String.join("", pieces);
+            for (int turn = 1; turn <= connections; turn++) {
+                try (Socket line = server.accept()) {
+                    line.setSoTimeout(10_000);
+                    line.setTcpNoDelay(true);
+                    BufferedReader request = new BufferedReader(new InputStreamReader(line.getInputStream()));
+                    while (!request.readLine().isEmpty()) {
+                        continue; // to the empty line
+                    }
+                    StringBuilder head = new StringBuilder("HTTP/1.1 200 OK\r\nContent-Length: " + body.length() + "\r\n");
+                    headers().forEach((name, value) -> head.append(name).append(": ").append(value).append("\r\n"));
+                    line.getOutputStream().write(head.append("\r\n").toString().getBytes(StandardCharsets.US_ASCII));
+                    boolean isLast = turn == connections;
+                    for (String piece : isLast ? pieces : new String[] {pieces[0]}) {
+                        line.getOutputStream().write(piece.getBytes(StandardCharsets.US_ASCII));
+                        line.getOutputStream().flush();
+                        Thread.sleep(isLast ? pauseMs : 0);
+                    }
+                    while (!isLast && request.read() >= 0) {
+                        continue; // until the client gives it up
+                    }
+                } catch (IOException | InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+            }
+        }, work -> new Thread(work, "dripping").start());
+    }
+
+    @Test
+    void aSilenceInTheMiddleOfAnAnswerEndsTheAttempt() throws Exception {
+        try (ServerSocket server = new ServerSocket(0, 0, InetAddress.getLoopbackAddress());
+                RainerClient client = RainerClient.builder("http://127.0.0.1:" + server.getLocalPort() + "/diary")
+                        .answerTimeout(Duration.ofMillis(400))
+                        .retries(new Retries(1, Duration.ofMillis(1), Duration.ofMillis(2)))
+                        .build()) {
+            CompletableFuture<Void> served = dripping(server, 2, 0, "o", "ne");
+            assertEquals("one", client.get("hey").payloadText());
+            served.get(10, TimeUnit.SECONDS); // the first connection was closed by the client
+        }
+    }
+
+    @Test
+    void anAnswerThatComesSlowlyIsWaitedFor() throws Exception {
+        try (ServerSocket server = new ServerSocket(0, 0, InetAddress.getLoopbackAddress());
+                RainerClient client = RainerClient.builder("http://127.0.0.1:" + server.getLocalPort() + "/diary")
+                        .answerTimeout(Duration.ofMillis(1_000))
+                        .retries(Retries.of(0))
+                        .build()) {
+            CompletableFuture<Void> served = dripping(server, 1, 300, "s", "l", "o", "w", "l", "y");
+            assertEquals("slowly", client.get("hey").payloadText());
+            served.get(10, TimeUnit.SECONDS);
         }
     }
 }

@@ -99,7 +99,7 @@ final class Feed implements Sink {
                     }
                 });
             }
-            keepGood(arrived, position);
+            arrived.keepGood(state.heads(), this::version, position != null);
             arrived.bad.forEach(this::sayRejected);
             List<Change> changes = exchange(arrived, position);
             standing.error = null;
@@ -142,29 +142,6 @@ final class Feed implements Sink {
         } else if (here.revision() == position.revision() && !here.chain().equals(position.chain())) {
             LOG.log(Level.WARNING, "revision {0} of {1} holds another commit now: loaded anew",
                     Long.toString(here.revision()), namespace);
-        }
-    }
-
-    /** Keeps what is held of keys whose bytes are bad and, where no position tells order, of those that go back. */
-    private void keepGood(Arrived arrived, Position position) {
-        if (position == null) {
-            arrived.heads.forEach((key, commit) -> {
-                int held = version(key);
-                if (commit.version() < held) {
-                    arrived.bad.put(key, "version " + commit.version() + " came after version " + held);
-                }
-            });
-        }
-        for (String key : arrived.bad.keySet()) {
-            Commit old = state.heads().get(key);
-            if (old != null) {
-                arrived.heads.put(key, old);
-                continue;
-            }
-            arrived.heads.remove(key);
-            if (version(key) > 0) {
-                arrived.gone.put(key, version(key));
-            }
         }
     }
 

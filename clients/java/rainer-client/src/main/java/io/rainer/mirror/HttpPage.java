@@ -6,12 +6,14 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectReader;
 import io.rainer.Commit;
+import io.rainer.InvalidException;
 import io.rainer.Limits;
 import io.rainer.Marks;
 import io.rainer.Position;
 import io.rainer.RainerException;
 import io.rainer.Times;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -85,6 +87,15 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
         }
     }
 
+    private static String text(JsonNode meta, String name) {
+        String text = meta.path(name).asText("");
+        // A snapshot could not be written of half a character, nor a report.
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+            throw new InvalidException("its " + name + " holds half a character");
+        }
+        return text;
+    }
+
     /** What a meta with its payload says. One that cannot be made a commit is rejected, and what was held is kept. */
     static Incoming head(JsonNode meta, String key, String namespace) {
         try {
@@ -92,7 +103,7 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
             if (!meta.path("key").asText("").equals(key) || key.isEmpty()) {
                 return Incoming.bad(key, "what came is of another key, " + meta.path("key"));
             }
-            if (!version.canConvertToInt() || version.intValue() < 1 || version.intValue() > Limits.VERSION_MAX) {
+            if (!version.isIntegralNumber() || !version.canConvertToInt() || version.intValue() < 1 || version.intValue() > Limits.VERSION_MAX) {
                 return Incoming.bad(key, "its version is " + version);
             }
             if (meta.path("empty").asBoolean()) {
@@ -109,7 +120,7 @@ record HttpPage(List<Incoming> records, Position position, boolean more, long ag
             long revision = meta.path("revision").asLong(0);
             return Incoming.head(new Commit(namespace, key, version.intValue(),
                     revision > 0 ? OptionalLong.of(revision) : OptionalLong.empty(), payload, false,
-                    meta.path("author").asText(""), meta.path("comment").asText(""),
+                    text(meta, "author"), text(meta, "comment"),
                     Times.parse(meta.path("mtime").asText("")), Marks.of(meta)));
         } catch (IllegalArgumentException | RainerException e) {
             return Incoming.bad(key, "what came is no commit: " + e.getMessage());

@@ -22,6 +22,7 @@ final class HttpPieces implements AutoCloseable {
     private final String root;
     private final BlockingQueue<Object> arrived = new LinkedBlockingQueue<>();
     private volatile Flow.Subscription subscription;
+    private volatile boolean isClosed;
 
     HttpPieces(HttpResponse<Flow.Publisher<List<ByteBuffer>>> response, String root) {
         this.response = response;
@@ -42,7 +43,11 @@ final class HttpPieces implements AutoCloseable {
         @Override
         public void onSubscribe(Flow.Subscription given) {
             subscription = given;
-            given.request(1);
+            if (isClosed) {
+                given.cancel();
+            } else {
+                given.request(1);
+            }
         }
 
         @Override
@@ -118,6 +123,7 @@ final class HttpPieces implements AutoCloseable {
 
     @Override
     public void close() {
+        isClosed = true; // first: a subscription that comes right now then sees it
         Flow.Subscription ended = subscription;
         if (ended != null) {
             ended.cancel();

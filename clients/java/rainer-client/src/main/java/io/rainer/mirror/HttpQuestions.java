@@ -45,7 +45,7 @@ final class HttpQuestions {
         }
         HttpAnswer answer = wire.get(path, headers, LIST);
         if (answer.status() != 304 || tag == null) {
-            answer.granted();
+            answer.granted(namespace);
         }
         readable = answer.headers().firstValue(READABLE).orElse(null);
         return answer;
@@ -54,7 +54,8 @@ final class HttpQuestions {
     /** What follows a position, after {@code waitSeconds} at most; {@code chain} may be null. */
     HttpPage page(Position since, boolean withChain, int waitSeconds) throws InterruptedException {
         HttpAnswer answer =
-                wire.get(feedPath(since, withChain, waitSeconds), Map.of(), PAGE.plusSeconds(waitSeconds)).granted();
+                wire.get(feedPath(since, withChain, waitSeconds), Map.of(), PAGE.plusSeconds(waitSeconds))
+                        .granted(namespace);
         return sameSight(HttpPage.of(answer, answer.body(), namespace));
     }
 

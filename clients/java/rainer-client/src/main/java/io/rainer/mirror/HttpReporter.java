@@ -99,14 +99,14 @@ final class HttpReporter {
             byte[] report = Report.of(id, sink, "http", wrong, sink.namespace()).toBytes();
             HttpAnswer answer = wire.send(path(), report, CALL);
             if (answer.status() >= 300) {
-                answer.granted();
+                answer.granted(sink.namespace());
             }
             isKnown = true;
         } catch (DeniedException | InvalidException | NotFoundException e) { // an ancestor's server, or an older one
             LOG.log(Level.INFO, "{0} takes no reports of mirrors: {1}", wire.address().base(), e.getMessage());
             return false;
-        } catch (RainerException e) {
-            LOG.log(Level.DEBUG, "{0} was not told: {1}", wire.address().base(), e.getMessage());
+        } catch (RuntimeException e) { // whatever it is, the next report may come through
+            LOG.log(Level.DEBUG, "{0} was not told: {1}", wire.address().base(), e.toString());
         }
         return true;
     }

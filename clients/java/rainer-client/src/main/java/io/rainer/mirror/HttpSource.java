@@ -1,5 +1,6 @@
 package io.rainer.mirror;
 
+import io.rainer.HttpRefusal;
 import io.rainer.OverloadedException;
 import io.rainer.Position;
 import io.rainer.PositionGoneException;
@@ -96,7 +97,7 @@ final class HttpSource implements Source {
             return 0;
         } catch (RainerException e) {
             return away(e);
-        } catch (RuntimeException e) { // whatever it is: a mirror that gave up would look like one with nothing new
+        } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) { // whatever it is: a mirror that gave up would look like one with nothing new
             LOG.log(Level.ERROR, "the mirror of " + address.base() + " stumbled and goes on", e);
             return away(new UnavailableException(address.base() + ": " + e));
         }
@@ -207,7 +208,8 @@ final class HttpSource implements Source {
         boolean[] hasHeard = {false};
         try (HttpPieces pieces = wire.open(questions.feedPath(at, true, 0), headers, SILENCE)) {
             if (pieces.status() != 200) {
-                new HttpAnswer(pieces.status(), pieces.headers(), pieces.all(SILENCE, SILENCE), address.root()).granted();
+                new HttpAnswer(pieces.status(), pieces.headers(), pieces.all(SILENCE, SILENCE), address.root())
+                        .granted(address.namespace());
             }
             if (pieces.contentType().equals("text/event-stream")) {
                 read(pieces, hasHeard);
@@ -233,7 +235,7 @@ final class HttpSource implements Source {
                 HttpPage page = questions.sameSight(HttpPage.of(answer, event.data(), address.namespace()));
                 take(page, System.currentTimeMillis());
             } else if (event.kind().equals("gone")) {
-                throw new PositionGoneException(address.base() + " does not go on from here: " + event.text());
+                throw HttpRefusal.of(event.data(), address.base(), address.namespace());
             } else if (event.kind().isEmpty() && event.text().startsWith("beat")) {
                 if (!isTroubled) {
                     confirm(ageOfBeat(event.text()), System.currentTimeMillis());

@@ -36,6 +36,7 @@ final class HttpWire {
         client = options.httpClient() != null ? options.httpClient() : HttpClient.newBuilder()
                 .version(HttpClient.Version.HTTP_1_1)
                 .followRedirects(HttpClient.Redirect.NEVER)
+                .proxy(HttpClient.Builder.NO_PROXY) // what is set for something else, as in RainerClient
                 .connectTimeout(connectTimeout)
                 .build();
     }

@@ -130,28 +130,35 @@ public final class Mirror implements AutoCloseable {
             Saver last = saver;
             source = null;
             saver = null;
-            if (ended != null) {
-                windUp(ended);
-            }
-            if (last != null) {
-                last.close();
-            }
-            feed.lock.lock();
             try {
-                standing.isClosed = true;
-                feed.changed.signalAll();
+                if (ended != null) {
+                    windUp(ended);
+                }
+                if (last != null) {
+                    last.close();
+                }
             } finally {
-                feed.lock.unlock();
+                sayClosed();
             }
         }
         listeners.close();
     }
 
+    private void sayClosed() {
+        feed.lock.lock();
+        try {
+            standing.isClosed = true;
+            feed.changed.signalAll();
+        } finally {
+            feed.lock.unlock();
+        }
+    }
+
     private void windUp(Source ended) {
         try {
             ended.close();
-        } catch (RainerException e) {
-            LOG.log(Level.WARNING, "the source of {0} did not close well: {1}", namespace, e.getMessage());
+        } catch (RuntimeException e) {
+            LOG.log(Level.WARNING, "the source of {0} did not close well: {1}", namespace, e.toString());
         }
     }
 

@@ -110,7 +110,7 @@ final class Saver {
             saved = state;
             savedCurrentMs = currentMs;
             complaint = "";
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException | OutOfMemoryError e) { // whatever it is, the next may succeed
             complain(e.toString());
         }
         nextAtMs = now() + Math.max(PAUSE_MS, SHARE * (now() - begun));

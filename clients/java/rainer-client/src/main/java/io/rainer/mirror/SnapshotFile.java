@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.OpenOption;
@@ -76,15 +77,21 @@ final class SnapshotFile {
         Path fresh = beside("." + path.getFileName() + "." + ProcessHandle.current().pid() + "." + System.nanoTime() + ".new");
         try {
             write(fresh, data);
-            if (Files.exists(path)) {
-                move(path, beside(path.getFileName() + ".previous"));
-            }
+            keepPrevious();
             move(fresh, path);
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException e) {
             Files.deleteIfExists(fresh);
             throw e;
         }
         syncFolder();
+    }
+
+    private void keepPrevious() throws IOException {
+        try {
+            move(path, beside(path.getFileName() + ".previous"));
+        } catch (NoSuchFileException e) {
+            LOG.log(Level.DEBUG, "{0} is the first, or another program has just moved the one before", path);
+        }
     }
 
     private Path beside(String name) {
@@ -95,7 +102,13 @@ final class SnapshotFile {
         Path folder = path.getParent();
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder.getParent());
-            Files.createDirectory(folder, only("rwx------"));
+            try {
+                Files.createDirectory(folder, only("rwx------"));
+            } catch (FileAlreadyExistsException e) {
+                if (!Files.isDirectory(folder)) { // else another program was first
+                    throw e;
+                }
+            }
         }
     }
 

@@ -41,7 +41,8 @@ final class Standing {
 
     /** What is held was all there is at that moment; an earlier moment than known changes nothing. */
     void beCurrent(long atMs) {
-        long agoMs = Math.max(0, System.currentTimeMillis() - atMs);
+        // What is told may be any number: before 1970 nothing was current, and its nanoseconds would not fit.
+        long agoMs = Math.max(0, System.currentTimeMillis() - Math.max(0, atMs));
         long atNs = System.nanoTime() - agoMs * 1_000_000;
         if (!wasCurrent || atNs - currentAtNs > 0) {
             currentAtNs = atNs;

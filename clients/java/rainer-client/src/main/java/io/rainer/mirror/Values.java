@@ -80,7 +80,7 @@ public final class Values<T> extends AbstractMap<String, T> {
         Judged<T> found;
         try {
             found = new Judged<>(commit, parse(commit), null);
-        } catch (Exception e) {
+        } catch (Exception | StackOverflowError e) {
             String why = e.getClass().getSimpleName() + ": " + e.getMessage();
             found = new Judged<>(commit, lastGood(commit.key()), why);
         }
@@ -123,7 +123,7 @@ public final class Values<T> extends AbstractMap<String, T> {
         for (Commit commit : earlier) {
             try {
                 return parse(commit);
-            } catch (Exception e) {
+            } catch (Exception | StackOverflowError e) {
                 continue; // neither this one; perhaps the one before
             }
         }

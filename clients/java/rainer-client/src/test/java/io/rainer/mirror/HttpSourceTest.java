@@ -204,6 +204,18 @@ class HttpSourceTest {
     }
 
     @Test
+    void saysARefusalByItsCode() throws InterruptedException {
+        String problem = "{\"code\":\"namespace-not-found\",\"detail\":\"no such namespace\",\"hint\":\"make it\"}";
+        try (ScriptedServer server = new ScriptedServer((asked, turn) -> Told.problem(404, problem));
+                Mirror mirror = Mirror.http(server.url("diary"), QUIET).start()) {
+            await(() -> mirror.error().isPresent(), mirror);
+            assertEquals("namespace-not-found", mirror.error().orElseThrow().code());
+            assertEquals("make it", mirror.error().orElseThrow().hint().orElseThrow());
+            assertEquals(MirrorState.STARTING, mirror.state());
+        }
+    }
+
+    @Test
     void keepsWhatItHasAgainstAServerThatIsBehindAndSaysSo() throws InterruptedException {
         List<String> tags = new ArrayList<>();
         try (ScriptedServer server = new ScriptedServer((asked, turn) -> {

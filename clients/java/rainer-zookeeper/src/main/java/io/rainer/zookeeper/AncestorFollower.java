@@ -1,5 +1,6 @@
 package io.rainer.zookeeper;
 
+import io.rainer.NotFoundException;
 import io.rainer.mirror.Incoming;
 import io.rainer.mirror.Sink;
 import java.time.Duration;
@@ -78,7 +79,7 @@ final class AncestorFollower {
         return !changed.isEmpty() || areChildrenChanged;
     }
 
-    /** Applies what the watches told of. */
+    /** Applies what the watches told of; NotFoundException where the tree itself is gone. */
     void turn() throws InterruptedException {
         long now;
         Set<String> keys;
@@ -90,13 +91,19 @@ final class AncestorFollower {
             hasOtherChildren = areChildrenChanged;
             areChildrenChanged = false;
         }
+        boolean isGone = false;
         if (hasOtherChildren) {
             List<String> there = children(now);
+            isGone = there == null;
             Set<String> names = there == null ? Set.of() : new HashSet<>(there);
             names.stream().filter(name -> !known.containsKey(name)).forEach(keys::add);
             known.keySet().stream().filter(name -> !names.contains(name)).forEach(keys::add);
         }
         update(new ArrayList<>(keys), now);
+        if (isGone) { // and no watch stands that would tell of its coming back
+            throw new NotFoundException("nothing is published at " + tree.root() + " any more", "was the tree removed?",
+                    Map.of());
+        }
     }
 
     /** Confirms that the server answers: then the watches would have told of changes. */

@@ -25,6 +25,7 @@ import org.apache.zookeeper.ZooKeeper;
  * must not wait.
  */
 final class Connection implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger("io.rainer.mirror");
     static final Duration CALL = Duration.ofSeconds(30);
     private static final long GOODBYE_MS = 1_000;
 
@@ -90,11 +91,19 @@ final class Connection implements AutoCloseable {
         try {
             goodbye.join(GOODBYE_MS);
             if (goodbye.isAlive()) {
-                renew();
+                giveUp();
                 goodbye.join(GOODBYE_MS);
             }
-        } catch (InterruptedException | RainerException e) {
+        } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    private void giveUp() {
+        try {
+            renew();
+        } catch (RainerException e) {
+            LOG.log(System.Logger.Level.DEBUG, "the session is gone already: {0}", e.getMessage());
         }
     }
 

@@ -53,7 +53,7 @@ final class FastPath {
         } catch (RainerException e) {
             LOG.log(Level.DEBUG, "{0}: batch {1}: {2}", follower.tree.root(), Long.toString(n), e.getMessage());
             follower.doubt(generation);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
             LOG.log(Level.ERROR, follower.tree.root() + ": batch " + n + " failed", e);
             follower.doubt(generation);
         }

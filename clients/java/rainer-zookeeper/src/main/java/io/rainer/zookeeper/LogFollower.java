@@ -24,7 +24,6 @@ final class LogFollower {
     private static final System.Logger LOG = System.getLogger("io.rainer.mirror");
     private static final int BATCHES_AT_ONCE = 32;
     private static final long OFFER_EVERY_NS = 2_500_000_000L;
-    static final long NOWHERE = -1;
 
     final Connection connection;
     final Tree tree;
@@ -39,11 +38,7 @@ final class LogFollower {
     private volatile boolean isInDoubt = true;
 
     // Under this object's lock, or by the worker while the fast path is void.
-    private long n = NOWHERE;
-    private Node.Life life;
-    private String lineage = "";
-    private Position last;
-    private boolean awaitsHead;
+    private final Stand stand = new Stand();
     private boolean hasOffered;
     private long offerAt;
 
@@ -99,8 +94,8 @@ final class LogFollower {
             begun = ++generation;
             isInDoubt = false;
         }
-        TreeReader.Found found = reader.head(awaitsHead ? this::doubt : null);
-        if (found != null && isBehind(found.head())) {
+        TreeReader.Found found = reader.head(stand.awaitsHead ? this::doubt : null);
+        if (found != null && stand.isBehind(found.head(), sink.position())) {
             // Perhaps this server lags; perhaps ZooKeeper came back from a backup.
             connection.sync(tree.head());
             found = reader.head(null);
@@ -108,33 +103,21 @@ final class LogFollower {
         if (found == null) {
             return false;
         }
-        if (isOlder(found.head())) {
+        if (Stand.isOlder(found.head(), sink.position())) {
             offerOlder(found.head());
-        } else if (!goesOn(found) || !catchUp(found.head())) {
+        } else if (!stand.goesOn(found, sink.position()) || !catchUp(found.head())) {
             load();
         }
         hasOffered = false;
-        if (!awaitsHead) { // else the head is watched
-            fastPath.watch(begun, n + 1);
+        if (!stand.awaitsHead) { // else the head is watched
+            fastPath.watch(begun, stand.n + 1);
         }
         return true;
     }
 
-    private boolean isBehind(TreeHead head) {
-        Position held = sink.position();
-        return held != null && head.position().lineage().equals(held.lineage())
-                && (head.position().revision() < held.revision() || head.n() < n);
-    }
-
-    private boolean isOlder(TreeHead head) {
-        Position held = sink.position();
-        return held != null && head.position().lineage().equals(held.lineage())
-                && head.position().revision() < held.revision();
-    }
-
     /** What is held may be from a snapshot of a journal's other future: the sink decides, and is asked rarely. */
     private void offerOlder(TreeHead head) throws InterruptedException {
-        n = NOWHERE; // whatever number it has when it is back here: it is not the log that we know
+        stand.n = Stand.NOWHERE; // whatever number it has when it is back here: it is not the log that we know
         long now = System.nanoTime();
         if (!hasOffered || now - offerAt >= 0) {
             hasOffered = true;
@@ -153,25 +136,15 @@ final class LogFollower {
                 "does its publisher run?", Map.of());
     }
 
-    private boolean goesOn(TreeReader.Found found) {
-        Position held = sink.position();
-        Position there = found.head().position();
-        if (n == NOWHERE || held == null || !found.life().equals(life) || !there.lineage().equals(lineage)) {
-            return false;
-        }
-        boolean isOtherHistory = there.revision() == held.revision() && !there.chain().equals(held.chain());
-        return found.head().n() >= n && !isOtherHistory;
-    }
-
     /** Applies what the log has beyond what is held; false where it does not lead there. */
     private boolean catchUp(TreeHead head) throws InterruptedException {
         try {
             if (!isSameLog()) {
                 return false;
             }
-            while (n < head.n()) {
-                long end = Math.min(head.n(), n + BATCHES_AT_ONCE);
-                List<Batch> batches = new ArrayList<>(reader.batches(n + 1, end));
+            while (stand.n < head.n()) {
+                long end = Math.min(head.n(), stand.n + BATCHES_AT_ONCE);
+                List<Batch> batches = new ArrayList<>(reader.batches(stand.n + 1, end));
                 Batch newest = batches.get(batches.size() - 1);
                 long rest = newest.parts() - newest.part();
                 if (end + rest > head.n()) {
@@ -194,7 +167,7 @@ final class LogFollower {
 
     private boolean isSameLog() throws InterruptedException, TreeReader.MovedException {
         // After a backup of ZooKeeper came back, another batch may stand where the one stood that was applied last.
-        return n <= 0 || last == null || reader.batches(n, n).get(0).position().equals(last);
+        return stand.n <= 0 || stand.last == null || reader.batches(stand.n, stand.n).get(0).position().equals(stand.last);
     }
 
     private boolean apply(List<Batch> batches) throws InterruptedException, TreeReader.MovedException {
@@ -211,9 +184,9 @@ final class LogFollower {
     }
 
     private synchronized void stand(long at, Position position) {
-        n = at;
-        last = position;
-        awaitsHead = false;
+        stand.n = at;
+        stand.last = position;
+        stand.awaitsHead = false;
     }
 
     private void load() throws InterruptedException {
@@ -230,8 +203,8 @@ final class LogFollower {
         }
         TreeHead head = loaded.found().head();
         synchronized (this) {
-            life = loaded.found().life();
-            lineage = head.position().lineage();
+            stand.life = loaded.found().life();
+            stand.lineage = head.position().lineage();
         }
         stand(head.n(), null);
         applied.run();
@@ -252,12 +225,12 @@ final class LogFollower {
         }
         if (batch.parts() > 1) {
             // Until the head covers the last part, they may be deleted and written anew by another publisher.
-            awaitsHead = true;
+            stand.awaitsHead = true;
             return false;
         }
         Position held = sink.position();
-        boolean isNext = batch.n() == number && n != NOWHERE && number == n + 1 && held != null;
-        boolean isPlain = batch.position().lineage().equals(lineage)
+        boolean isNext = batch.n() == number && stand.n != Stand.NOWHERE && number == stand.n + 1 && held != null;
+        boolean isPlain = batch.position().lineage().equals(stand.lineage)
                 && batch.records().stream().noneMatch(one -> one.kind() == PackedHead.Kind.PARTS);
         if (!isNext || !isPlain || batch.position().revision() < held.revision()) {
             return false;
@@ -268,8 +241,8 @@ final class LogFollower {
         if (!sink.apply(judged, batch.position(), batch.isRepair())) {
             return false;
         }
-        n = number;
-        last = batch.position();
+        stand.n = number;
+        stand.last = batch.position();
         sink.confirm(batch.position().revision(), System.currentTimeMillis());
         applied.run();
         return true;
@@ -279,7 +252,7 @@ final class LogFollower {
 
     /** Confirms what is held, or doubts. When it was known to be current, UNKNOWN where nobody vouches for it. */
     long look(Duration patience) throws InterruptedException {
-        long before = n;
+        long before = stand.n;
         long askedMs = System.currentTimeMillis();
         // The beat before the head: so it never vouches for more than the head shows.
         List<Node> nodes = many.read(List.of(tree.beat(), tree.head()), patience);
@@ -290,8 +263,7 @@ final class LogFollower {
         }
         TreeReader.Found found = TreeReader.Found.of(nodes.get(1));
         TreeHead head = found.head();
-        boolean isOther = !found.life().equals(life) || !head.position().lineage().equals(lineage);
-        if (isOther || before == NOWHERE || head.n() < before) {
+        if (stand.isOther(found) || before == Stand.NOWHERE || head.n() < before) {
             doubt();
             return Freshness.UNKNOWN;
         }
@@ -304,11 +276,11 @@ final class LogFollower {
     }
 
     private synchronized boolean isLevelWith(TreeHead head, long atMs) {
-        if (n == NOWHERE || head.n() > n) {
+        if (stand.n == Stand.NOWHERE || head.n() > stand.n) {
             return false;
         }
         Position held = sink.position();
-        if (head.n() == n && held != null && head.position().revision() > held.revision()) {
+        if (head.n() == stand.n && held != null && head.position().revision() > held.revision()) {
             // Commits of other namespaces: nothing to apply, and yet a newer revision to be current with.
             sink.apply(List.of(), head.position(), false);
         }

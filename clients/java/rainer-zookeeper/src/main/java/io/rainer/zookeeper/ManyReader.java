@@ -7,6 +7,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiConsumer;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.Op;
@@ -19,6 +20,8 @@ import org.apache.zookeeper.data.Stat;
 /** Reads many nodes in few requests (ZooKeeper 3.6 and newer; else one request a node), several of them in flight. */
 final class ManyReader {
     private static final int BYTES_AIM = 1_500_000;
+    /** A client that takes less is handed no answer of many nodes: each of them may have 1 MB. */
+    private static final int ROOMY_BYTES = 64 << 20;
     private static final int KEYS_MAX = 1_000;
     private static final int KEYS_FIRST = 8;
     private static final int KEYS_GROWTH = 8;
@@ -43,7 +46,12 @@ final class ManyReader {
 
     /** Each node as it comes, in order, while the next are on their way. */
     void each(List<String> paths, BiConsumer<String, Node> take) throws InterruptedException {
-        run(paths, Connection.CALL, KEYS_MAX, take);
+        if (packetMax() >= ROOMY_BYTES) {
+            run(paths, Connection.CALL, KEYS_MAX, take);
+        } else {
+            // A few large nodes in one answer would end the connection, which is the caller's: as often as it is asked.
+            run(paths, Connection.CALL, KEYS_MAX, take, some -> askSingly(some, null));
+        }
     }
 
     /** The data of nodes of which each may be as large as a node can be. */
@@ -62,7 +70,16 @@ final class ManyReader {
      */
     private void run(List<String> paths, Duration patience, int keysMax, BiConsumer<String, Node> take)
             throws InterruptedException {
-        int aim = Math.min(BYTES_AIM, packetMax() / 3);
+        run(paths, patience, keysMax, take, this::ask);
+    }
+
+    private void run(
+            List<String> paths,
+            Duration patience,
+            int keysMax,
+            BiConsumer<String, Node> take,
+            Function<List<String>, CompletableFuture<List<Node>>> ask)
+            throws InterruptedException {
         Deque<Asked> waiting = new ArrayDeque<>();
         int at = 0;
         int portion = Math.min(KEYS_FIRST, keysMax);
@@ -71,7 +88,7 @@ final class ManyReader {
             while (at < paths.size() && waiting.size() < (isFirst ? 1 : IN_FLIGHT)) {
                 List<String> some = paths.subList(at, Math.min(paths.size(), at + portion));
                 at += some.size();
-                waiting.add(new Asked(some, ask(some)));
+                waiting.add(new Asked(some, ask.apply(some)));
             }
             isFirst = false;
             Asked asked = waiting.remove();
@@ -81,7 +98,7 @@ final class ManyReader {
                 size += nodes.get(i) == null ? 0 : nodes.get(i).data().length;
                 take.accept(asked.paths().get(i), nodes.get(i));
             }
-            long fitting = (long) aim * asked.paths().size() / size;
+            long fitting = (long) BYTES_AIM * asked.paths().size() / size;
             portion = (int) Math.max(1, Math.min(Math.min(keysMax, asked.paths().size() * KEYS_GROWTH), fitting));
         }
     }

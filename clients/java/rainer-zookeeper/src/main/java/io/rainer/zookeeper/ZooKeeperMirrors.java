@@ -12,6 +12,7 @@ import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.api.ACLProvider;
 import org.apache.curator.retry.RetryOneTime;
 import org.apache.zookeeper.ZooDefs;
+import org.apache.zookeeper.client.ConnectStringParser;
 import org.apache.zookeeper.client.ZKClientConfig;
 import org.apache.zookeeper.data.ACL;
 
@@ -29,15 +30,25 @@ public final class ZooKeeperMirrors {
      * @throws InvalidException for hosts or a path that cannot be any
      */
     public static Mirror mirror(String hosts, String path, MirrorOptions options) {
-        if (hosts.isEmpty() || hosts.chars().anyMatch(Character::isWhitespace)) {
-            throw new InvalidException("ZooKeeper hosts '" + hosts + "' are not a list", "such as zk1:2181,zk2:2181/chroot",
-                    Map.of());
-        }
+        checkHosts(hosts);
         Tree tree = new Tree(path);
         String where = "ZooKeeper " + hosts + " " + path;
         return Mirror.of(tree.namespace(),
                 () -> new ZooKeeperSource(new Connection(connect(hosts, options), true), tree, options.reports(), where),
                 options);
+    }
+
+    private static void checkHosts(String hosts) {
+        boolean isList = hosts.chars().noneMatch(Character::isWhitespace);
+        try {
+            isList = isList && !new ConnectStringParser(hosts).getServerAddresses().isEmpty();
+        } catch (IllegalArgumentException | IndexOutOfBoundsException e) { // such as a port or a chroot that is none
+            isList = false;
+        }
+        if (!isList) {
+            throw new InvalidException("ZooKeeper hosts '" + hosts + "' are not a list", "such as zk1:2181,zk2:2181/chroot",
+                    Map.of());
+        }
     }
 
     /** The same with {@link MirrorOptions#defaults}. */

@@ -120,7 +120,7 @@ final class ZooKeeperSource implements Source {
             return step();
         } catch (RainerException e) {
             return fail(e);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) { // one that gave up would look idle
             LOG.log(Level.ERROR, where + ": following failed", e);
             return fail(new UnavailableException("following " + where + " failed: " + e));
         }

@@ -53,7 +53,7 @@ public final class MirrorDriver {
     private final Semaphore nudges = new Semaphore(0);
     private final Map<String, Commit> folded = new ConcurrentHashMap<>();
     private volatile boolean isEnded;
-    private volatile long looks; // written by the recorder alone
+    private volatile long looks;
     private MirrorSnapshot shown;
 
     private MirrorDriver(Mirror mirror, CuratorFramework own) {
@@ -109,10 +109,12 @@ public final class MirrorDriver {
             System.exit(0);
         }
         ObjectNode ready = event("ready").put("ms", (System.nanoTime() - begun) / 1e6).put("keys", mirror.snapshot().size());
-        print(ready);
         if (onlyTimes) {
             mirror.onChange((key, before, after) -> printTime(key, after));
+        } else {
+            look(); // what is ready has been shown before anybody is told so
         }
+        print(ready);
         obey();
         isEnded = true;
         nudges.release();
@@ -201,7 +203,7 @@ public final class MirrorDriver {
         }
     }
 
-    private void look() {
+    private synchronized void look() {
         MirrorSnapshot now = mirror.snapshot();
         ObjectNode changed = NODES.objectNode();
         int same = 0;
@@ -227,7 +229,7 @@ public final class MirrorDriver {
             now.rejected().forEach(line.putObject("rejected")::put);
             print(line);
         }
-        looks++;
+        looks = looks + 1;
     }
 
     private static boolean isSamePayload(Commit a, Commit b) {
