@@ -164,7 +164,7 @@ class Validation:
             async with asyncio.timeout(wait_s(rule)):
                 return await asyncio.shield(asyncio.wrap_future(begun))
         except TimeoutError:
-            return too_slow(rule)
+            return too_slow(rule.timeout_s)
         except HookDown as down:
             return down
 
