@@ -48,10 +48,9 @@ class Asker(NamedTuple):
     def refusal(self, permission: str, where: str) -> DeniedError:
         """The error that says what he may not."""
         name = self.identity.name or "nobody"
-        what = where if where.startswith("anything") else f"'{where}'"
-        return DeniedError(
-            f"{name} may not {permission} {where}", hint=f"`rainer can {name} {permission} {what}` tells why"
-        )
+        asked = "read" if permission == "see" else permission
+        what = asked if where.startswith("anything") else f"{asked} '{where}'"
+        return DeniedError(f"{name} may not {permission} {where}", hint=f"`rainer can {name} {what}` tells why")
 
 
 EVERYBODY: Final = Asker(OPEN, EVERY_RIGHT)
