@@ -12,6 +12,7 @@ from typing import Final
 from rainer.cache import forks, locking
 
 BLOB_MODE: Final = 0o444
+_PROBES: Final = 10
 _PARTS: Final = ("blobs", "refs", "tmp", "leases", "locks")
 
 
@@ -137,12 +138,16 @@ class Layout:
         """Whether flock keeps anybody out on this file system; where nothing may be written to try, it is believed."""
         if self._read_only:
             return True
-        probe = self.temporary("probe")
-        try:
-            forks.close_file(self.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-            return locking.locks_work(probe)
-        except OSError:
-            return False
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(probe)  # noqa: PTH108
+        for _ in range(_PROBES):
+            probe = self.temporary("probe")
+            try:
+                forks.close_file(self.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+                works = locking.locks_work(probe)
+                if works or os.path.exists(probe):  # noqa: PTH110 - else another process swept it, as a dead one's
+                    return works
+            except OSError:
+                return False
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(probe)  # noqa: PTH108
+        return False
