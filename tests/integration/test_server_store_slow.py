@@ -24,8 +24,8 @@ from tests.services.seaweedfs import Bucket
 from tests.services.waiting import wait_until
 
 T = "?last_modified=Sat,%2031%20Jan%202026%2012:34:56%20-0000"
-PATIENCE_S = 0.75
-SIGNS = 12
+PATIENCE_S = 2.0
+SIGNS = 30
 """So many signs take more than twice the patience of whoever waits."""
 
 
@@ -59,7 +59,7 @@ class Slow:
 @pytest.fixture
 def slow(s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     """Served by a bucket behind a bad network."""
-    monkeypatch.setattr(signs, "_EVERY_S", PATIENCE_S / 5)
+    monkeypatch.setattr(signs, "_EVERY_S", PATIENCE_S / 20)
     with Proxy(urlsplit(s3_bucket.endpoint_url).port or 0) as proxy:
         for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
             monkeypatch.setenv(name, f"http://{proxy.hosts}")
