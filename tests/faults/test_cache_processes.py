@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rainer.cache import AssetCache
+from rainer.cache import AssetCache, locking
 from tests.caching import OwnStore, cache_of, digest, used_before
 from tests.faults.cache_tasks import end, finish, line, start
 from tests.object_server import ObjectServer
@@ -141,9 +141,8 @@ def test_a_child_that_was_forked_during_a_download_holds_nothing_of_it(server: O
             server.go_on.set()
             getting.join()
             with next((tmp_path / "blobs").glob("*/*/data.bin")).open("rb") as file:  # it was the lock of its key
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError, if the child had a copy
+                # Never, if the child had a copy; but it may not have had its first moment yet, in which it closes it.
+                wait_until(lambda: locking.try_lock(file.fileno(), exclusive=True), 20, "the end of the child's copy")
         finally:
             os.close(child_waits)
             os.waitpid(pid, 0)
