@@ -13,7 +13,9 @@ ENV RAINER_HOST=0.0.0.0 RAINER_IDENTITY=on RAINER_PORT=8080 RAINER_DATA_DIR=/var
 VOLUME /var/lib/rainer
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/-/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as u; e = os.environ.get; \
+s = 'https' if e('RAINER_TLS_CERTIFICATE') else 'http'; port = e('RAINER_PORT', '8080'); \
+u.urlopen(f'{s}://127.0.0.1:{port}/-/healthz', timeout=2, context=ssl._create_unverified_context())"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["rainer"]
 CMD ["serve"]

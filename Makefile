@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
 
-.PHONY: help run test bench faults lint screenshots clean debian-test debian-bench npm-test
+.PHONY: help run test java bench faults lint screenshots clean debian-test debian-bench debian-java npm-test
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,22 +34,30 @@ faults: $(VENV)/.dev debian-test ## the tests that kill and starve servers, TIME
 	    $(BIN)/python -m pytest tests/faults -rP $(ARGS) || exit 1; \
 	done
 
+java: debian-java ## the Java client, compiled and tested against Debian's jars, without Maven
+	@$(PYTHON) -m tests.services.java_build $(ARGS)
+
 bench: $(VENV)/.dev debian-bench ## the benchmarks: ratios in interleaved runs, with the machine's facts
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-lint: $(VENV)/.dev ## ruff and mypy
+lint: $(VENV)/.dev ## ruff, mypy, and known weaknesses of what is pinned
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+	@PYTHON=$(BIN)/python .ci/audit $(VENV)/audit constraints.txt
 
 screenshots: $(VENV)/.dev debian-test ## pictures of every web page into docs/screenshots, to be looked at
 	$(BIN)/python -m tests.screenshots docs/screenshots $(ARGS)
 
 clean: ## remove .venv and the caches; journals stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build/java .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 debian-test:
-	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java libcurator-recipes-java strace chromium
+	@.ci/debian-packages postgresql mariadb-server default-jdk-headless libzookeeper-java libcurator-recipes-java \
+	    libjackson2-databind-java junit5 strace chromium
+
+debian-java:
+	@.ci/debian-packages default-jdk-headless libzookeeper-java libcurator-recipes-java libjackson2-databind-java junit5
 
 npm-test:
 	@.ci/npm-packages $(VENV)/npm azurite@3.35.0

@@ -21,8 +21,6 @@ from rainer.errors import (
     UnavailableError,
     VersionConflict,
 )
-from rainer.model.commit import Commit, Draft, draft
-from rainer.model.position import Position
 
 if TYPE_CHECKING:
     from rainer import api, testing
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
     from rainer.journal import Journal
     from rainer.mirror import Mirror
     from rainer.mirror.keeper import Keeper
+    from rainer.model.commit import Commit, Draft, draft
+    from rainer.model.position import Position
 
 __version__ = "0.1.0"
 
@@ -67,9 +67,13 @@ _LATE = {
     "Assets": "rainer.assets",
     "AssetCache": "rainer.cache",
     "Client": "rainer.client",
+    "Commit": "rainer.model.commit",
+    "Draft": "rainer.model.commit",
     "Journal": "rainer.journal",
     "Keeper": "rainer.mirror.keeper",
     "Mirror": "rainer.mirror",
+    "Position": "rainer.model.position",
+    "draft": "rainer.model.commit",
 }
 _PARTS = {"api", "testing"}
 

@@ -7,8 +7,7 @@ says whether the same call may succeed later *without* any risk of doing it twic
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 
 class RainerError(Exception):
@@ -129,8 +128,7 @@ class ConflictError(RainerError):
     code = "conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class KeyConflict:
+class KeyConflict(NamedTuple):
     """One key of a refused commit or changeset: the version that would be accepted and the one given."""
 
     namespace: str

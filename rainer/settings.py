@@ -134,7 +134,7 @@ TABLE: Final[tuple[Setting, ...]] = (
         "server",
         TEXT,
         None,
-        "Token of an identity that may do everything: to begin with",
+        "Token of an identity that may do everything, to begin with; RAINER_BOOTSTRAP_TOKEN keeps it out of `ps`",
         secret=True,
     ),
     Setting("token_path", "server", SWITCH, False, "Take tokens in the path, /-/t/TOKEN/diary, from old clients"),
@@ -148,10 +148,19 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("tls_client_ca", "server", PATH, None, "File of the authorities of clients' certificates: mutual TLS"),
     Setting("rate_per_s", "server", whole(0, 1_000_000), 0, "Calls a second of one identity to one worker; 0: any"),
     Setting("rate_burst", "server", whole(0, 1_000_000), 0, "Calls at once of one identity; 0: those of one second"),
+    Setting("connections_max", "server", whole(0), 0, "Connections to one worker; 0: as many as it may open files for"),
+    Setting("hosts", "server", TEXT, None, "Names the server is called by, beside addresses and localhost, as a,b"),
     Setting("zookeeper", "server", TEXT, None, "ZooKeeper, as zk1:2181,zk2:2181/chroot; none: nothing is published"),
     Setting("zookeeper_path", "server", TEXT, "/rainer", "Node that holds the namespaces' trees"),
     Setting("zookeeper_user", "server", TEXT, None, "User for ZooKeeper's digest authentication"),
-    Setting("zookeeper_password", "server", TEXT, None, "That user's password", secret=True),
+    Setting(
+        "zookeeper_password",
+        "server",
+        TEXT,
+        None,
+        "That user's password; in RAINER_ZOOKEEPER_PASSWORD `ps` does not show it",
+        secret=True,
+    ),
     Setting(
         "zookeeper_sasl",
         "server",
@@ -238,6 +247,8 @@ class Settings:
     tls_client_ca: Path | None
     rate_per_s: int
     rate_burst: int
+    connections_max: int
+    hosts: str | None
     zookeeper: str | None
     zookeeper_path: str
     zookeeper_user: str | None

@@ -7,11 +7,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rainer.assets import AssetSnapshot
+from rainer.assets import Assets, AssetSnapshot
 from rainer.cache import AssetCache
 from rainer.mirror import Mirror
 from rainer.model.assets import object_name
@@ -31,6 +32,11 @@ class SlowStore(MemoryStore):
         self.refused: dict[str, Exception] = {}
         self.held_back: dict[str, threading.Event] = {}
         self.reached = threading.Event()
+
+    def hold_back(self, name: str) -> threading.Event:
+        """Have whoever reads an object wait until the event is set; `reached` is set as soon as somebody does."""
+        self.reached.clear()
+        return self.held_back.setdefault(self.uri(name), threading.Event())
 
     def open(self, uri: str, **options: Any) -> Reading | None:
         self.opened.append(uri)
@@ -118,3 +124,17 @@ class Journal:
             return StoredManifest(self.key, Manifest.parse(payload), {})
         parts = [self.payloads.get(key, b"") for key in part_keys(self.key, count)]
         return StoredManifest(self.key, PartedManifest(parts), {})
+
+
+def journal_of(store: SlowStore, contents: Mapping[str, bytes]) -> Journal:
+    """A manifest that names these assets, each at 1.0.0, and their objects."""
+    made = Journal()
+    made.change({path: put(store, path, "1.0.0", data) for path, data in contents.items()})
+    return made
+
+
+@contextmanager
+def mirrored(journal: Journal, store: SlowStore, folder: Path) -> Iterator[Assets]:
+    """Assets over a mirror of the manifest, with a cache of their own."""
+    with journal.mirror() as mirror, Assets(mirror, store=store, cache=folder / "cache") as made:
+        yield made

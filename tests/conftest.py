@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.plugins.secrets",
     "tests.plugins.seed",
     "tests.plugins.servers",
+    "tests.plugins.java",  # which stands on the one before
 ]
 
 # A loaded two-core machine is no reason to fail: what must be fast is measured by the benchmarks.

@@ -14,7 +14,15 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.engine import Engine
 
-from rainer.access.credentials import CERTIFICATE, Unreadable, bearer_of, hide_token_path
+from rainer.access.credentials import (
+    CERTIFICATE,
+    CREDENTIAL,
+    Unreadable,
+    bearer_of,
+    hide_token_path,
+    network_of,
+    peer_of,
+)
 from rainer.access.keys import NoKey
 from rainer.access.oidc import Refused, Verifier
 from rainer.access.options import AccessOptions
@@ -32,9 +40,6 @@ JWT_S: Final = 60.0
 _USE_MS: Final = 60_000
 _REMEMBERED_MAX: Final = 20_000
 _SKIPPED_S: Final = 1.0
-
-_CREDENTIAL: Final = "rainer_credential"
-"""The member of a scope that keeps what identified it, for whoever asks again; it never leaves the process."""
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -87,20 +92,21 @@ class Access:
         """
         if self.is_open:
             return OPEN
-        credential = scope[_CREDENTIAL] = self._credential(scope)
+        credential = scope[CREDENTIAL] = self._credential(scope)
         if credential is None:
             identity = self._certified(scope)
         else:
             digest = hashlib.sha256(credential).digest()
             known = self._remembered(digest)
             if known is None:
-                self.rates.take(f"unknown from {_peer(scope)}")
-                known = await self._ask(credential, digest, _peer(scope))
+                if not self._was_known(digest):
+                    self.rates.take(f"unknown from {network_of(scope)}")
+                known = await self._ask(credential, digest, peer_of(scope))
             if known.identity is None:
                 raise self._refuse(scope, "")
             identity = known.identity
         if self.rates.per_s:
-            self.rates.take(identity.name if identity is not ANONYMOUS else f"anonymous from {_peer(scope)}")
+            self.rates.take(identity.name if identity is not ANONYMOUS else f"anonymous from {network_of(scope)}")
         return identity
 
     async def identify_again(self, scope: Any) -> Identity:
@@ -110,11 +116,11 @@ class Access:
         """
         if self.is_open:
             return OPEN
-        credential = scope[_CREDENTIAL]
+        credential = scope[CREDENTIAL]
         if credential is None:
             return self._certified(scope)
         digest = hashlib.sha256(credential).digest()
-        known = self._remembered(digest) or await self._ask(credential, digest, _peer(scope))
+        known = self._remembered(digest) or await self._ask(credential, digest, peer_of(scope))
         if known.identity is None:
             raise self._refuse(scope, "")
         return known.identity
@@ -157,6 +163,13 @@ class Access:
             return None
         return known
 
+    def _was_known(self, digest: bytes) -> bool:
+        """Whether a credential proved somebody when it was looked up last: then looking again is no guess of his, and
+        whoever guesses at the same address, behind a proxy, does not keep him out.
+        """
+        known = self._known.get(digest)
+        return known is not None and known.identity is not None
+
     async def _ask(self, credential: bytes, digest: bytes, peer: str) -> Known:
         """What a credential proves; of many who ask at once one looks, and all wait for it."""
         task = self._asking.get(digest)
@@ -183,6 +196,13 @@ class Access:
             reason = str(e) if isinstance(e, Refused) else "it is not ASCII"
             self._note_refusal(f"{reason}, from {peer}")
             known = Known(None, time.monotonic() + TOKEN_S)
+        except RainerError:
+            raise
+        except Exception as e:
+            log.exception("a credential cannot be looked up")
+            raise UnavailableError(
+                f"who asks cannot be looked up: {type(e).__name__}", hint="the server's log has the details"
+            ) from e
         if revocations == self._revocations:  # else it may be the one that was revoked meanwhile
             self._remember(digest, known)
         return known
@@ -255,7 +275,7 @@ class Access:
 
     def _refuse(self, scope: Any, reason: str) -> UnauthenticatedError:
         if reason:
-            self._note_refusal(f"{reason}, from {_peer(scope)}")
+            self._note_refusal(f"{reason}, from {peer_of(scope)}")
         return UnauthenticatedError(
             "the credentials prove no identity here", hint="ask for a token that is valid: `rainer token create`"
         )
@@ -269,8 +289,3 @@ class Access:
         more = f" (and {self._refusals} more before)" if self._refusals else ""
         self._told_s, self._refusals = now_s, 0
         log.warning("credentials are refused: %s%s", reason, more)
-
-
-def _peer(scope: Any) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else "nowhere"

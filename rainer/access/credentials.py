@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
@@ -10,8 +11,14 @@ _AUTHORIZATION: Final = b"authorization"
 _BEARER: Final = b"bearer"
 _MARK: Final = "/-/t/"
 _HIDDEN: Final = "***"
+HIDDEN_TOKEN_PATH: Final = _MARK + _HIDDEN
+"""What a path that carried a token begins with, below the place where the app is mounted."""
 CERTIFICATE: Final = "rainer_certificate"
 """The member of a scope that holds the name in the client's certificate, which the server below has checked."""
+
+CREDENTIAL: Final = "rainer_credential"
+"""The member of a scope that keeps what identified it, for whoever asks again; it never leaves the process."""
+_NETWORK_BITS: Final = 64
 
 
 class Unreadable(Exception):
@@ -69,5 +76,30 @@ def hide_token_path(scope: Any, may_sign_in: bool) -> bytes | None:
     scope["raw_path"] = b"/".join(parts)
     scope["path"] = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
     if may_sign_in:
-        scope["root_path"] = f"{above}{_MARK}{_HIDDEN}"
+        scope["root_path"] = above + HIDDEN_TOKEN_PATH
     return token
+
+
+def is_proved(scope: Any) -> bool:
+    """Whether a request was identified by what it says, and not only by where it comes from."""
+    return scope.get(CREDENTIAL) is not None
+
+
+def peer_of(scope: Any) -> str:
+    """The address that a request comes from."""
+    client = scope.get("client")
+    return str(client[0]) if client else "nowhere"
+
+
+def network_of(scope: Any) -> str:
+    """The same, for those who are counted by it: of IPv6 the network, for whoever has one has 2^64 addresses."""
+    peer = peer_of(scope)
+    if ":" not in peer:
+        return peer
+    try:
+        address = ipaddress.IPv6Address(peer.partition("%")[0])
+    except ValueError:
+        return peer
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, _NETWORK_BITS), strict=False))

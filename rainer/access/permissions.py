@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from rainer.errors import DeniedError, UnavailableError
@@ -11,6 +11,7 @@ from rainer.model.identity import OPEN, Identity
 from rainer.model.key_set import KeySet
 from rainer.model.policy import EVERY_RIGHT, Policy, Rights, place
 
+_REMEMBERED_MAX: Final = 10_000
 SCOPE: Final = "rainer_identity"
 """The member of a scope that says who asks."""
 
@@ -47,10 +48,9 @@ class Asker(NamedTuple):
     def refusal(self, permission: str, where: str) -> DeniedError:
         """The error that says what he may not."""
         name = self.identity.name or "nobody"
-        what = where if where.startswith("anything") else f"'{where}'"
-        return DeniedError(
-            f"{name} may not {permission} {where}", hint=f"`rainer can {name} {permission} {what}` tells why"
-        )
+        asked = "read" if permission == "see" else permission
+        what = asked if where.startswith("anything") else f"{asked} '{where}'"
+        return DeniedError(f"{name} may not {permission} {where}", hint=f"`rainer can {name} {what}` tells why")
 
 
 EVERYBODY: Final = Asker(OPEN, EVERY_RIGHT)
@@ -67,6 +67,9 @@ class Permissions:
     is_open: bool
     in_force: Callable[[], Policy | None]
     identify_again: Callable[[Any], Awaitable[Identity]] | None = None
+    _obeyed: Policy | None = None
+    _askers: dict[Identity, Asker] = field(default_factory=dict)
+    """Of the policy that was obeyed last: every call asks, most of them several times."""
 
     @property
     def policy(self) -> Policy:
@@ -78,9 +81,7 @@ class Permissions:
 
     def asker(self, scope: Any) -> Asker:
         """Who makes a request, and what he may do; whom nobody has asked who he is may do nothing, unless open."""
-        if self.is_open:
-            return EVERYBODY
-        return self.rights_of(scope[SCOPE])
+        return EVERYBODY if self.is_open else self.rights_of(scope[SCOPE])
 
     async def asker_now(self, scope: Any) -> Asker:
         """The same for a request that goes on and on: who makes it may have been revoked, and the policy changed."""
@@ -94,6 +95,12 @@ class Permissions:
         """The same for an identity."""
         if self.is_open:
             return EVERYBODY
-        if identity.is_open:  # somebody forgot to ask
-            raise DeniedError("nobody was asked who he is")
-        return Asker(identity, self.policy.rights(identity))
+        policy = self.policy
+        if policy is not self._obeyed or len(self._askers) > _REMEMBERED_MAX:
+            self._obeyed, self._askers = policy, {}
+        found = self._askers.get(identity)
+        if found is None:
+            if identity.is_open:  # somebody forgot to ask
+                raise DeniedError("nobody was asked who he is")
+            found = self._askers[identity] = Asker(identity, policy.rights(identity))
+        return found

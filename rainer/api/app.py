@@ -10,9 +10,11 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rainer.access.credentials import is_proved
 from rainer.api import (
     administration,
     asking,
+    at_once,
     changesets,
     explaining,
     feed,
@@ -100,6 +102,7 @@ class RainerApp:
         self.service = service
         self.lists = ListMemory()
         self._access = service.access
+        self._hosts = service.options.hosts
         self._pages = service.options.pages
         self._routes = make_app([*ROUTES, *self._page_table()])
         self._routes.state.service = service
@@ -136,6 +139,7 @@ class RainerApp:
         try:
             # The credentials first: whatever is logged from here on, the scope holds no token in its path.
             scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
+            self._hosts.check(scope, is_proved(scope))
         except RainerError as e:
             self.service.figures.requests.labels("none", str(status_of(e))).inc()
             await (refused_page(scope, e) if is_page(scope) else problem(e))(scope, hot.no_body, send)
@@ -156,14 +160,15 @@ class RainerApp:
         path: str = scope["path"]
         if self._pages is None or ("/-/" not in path and not path.endswith("/")):  # the hot calls are let through
             return False
-        from rainer.api.pages.entering import enter, home_of
+        from rainer.api.pages.entering import OWN_HEADERS, enter, home_of
 
         home = home_of(scope)
         if home is not None:
             headers = {"Location": home.decode(), "Vary": "Accept", "Cache-Control": "no-store"}
             await Response(status_code=303, headers=headers)(scope, hot.no_body, send)
             return True
-        enter(scope, self._pages)
+        if enter(scope, self._pages):
+            at_once.without_headers(send, OWN_HEADERS)
         return False
 
     async def _hot(self, call: Coroutine[Any, Any, None], scope: Any, send: Any) -> None:

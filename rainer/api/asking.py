@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from starlette.requests import ClientDisconnect, Request
 
+from rainer.access.credentials import HIDDEN_TOKEN_PATH
 from rainer.access.permissions import EVERYBODY, Asker
 from rainer.api.at_once import take_body
 from rainer.api.patience import within
@@ -76,6 +77,17 @@ def segment(raw: bytes) -> str:
         raise InvalidError(
             f"path segment {names.shorten(raw.decode('latin-1'))} is not UTF-8", hint="percent-encode UTF-8"
         ) from None
+
+
+def next_link(request: Request, query: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The header that says where the next page is: at the path that was asked for, as it was encoded.
+
+    Where that held a token, which is nowhere any more, a query alone: whoever asked knows what it is relative to.
+    """
+    path: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
+    if request.scope.get("root_path", "").endswith(HIDDEN_TOKEN_PATH):
+        path = b""
+    return b"Link", b'<%s?%s>; rel="next"' % (path, urlencode(query).encode())
 
 
 def raw_segments(scope: Any) -> list[bytes]:

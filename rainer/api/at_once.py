@@ -29,6 +29,13 @@ def take_body(receive: Any) -> bytes | None:
     return body
 
 
+def without_headers(send: Any, names: frozenset[bytes]) -> None:
+    """Leave out, in the answer to come, some of the headers that the server adds to every answer: it has its own."""
+    cycle = getattr(send, "__self__", None)
+    if type(cycle) is RequestResponseCycle:
+        cycle.default_headers = [header for header in cycle.default_headers if header[0].lower() not in names]
+
+
 def answer(send: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
     """Write a whole answer, which names its Content-Length; False, nothing done, where that is not ours to do.
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote, urlencode
 
 import orjson
 from starlette.requests import Request
@@ -271,5 +270,4 @@ async def _page(request: Request, listing: Listing, pinned: State) -> Response:
 def next_link(request: Request, pinned: State, after: str) -> tuple[bytes, bytes]:
     """The next page stays at the first one's revision."""
     query: dict[str, Any] = dict(request.query_params) | {"after": after, "at": pinned.revision}
-    path = request.scope.get("raw_path") or quote(request.url.path).encode()  # as it was asked for, encoded
-    return b"Link", b'<%s?%s>; rel="next"' % (path, urlencode(query).encode())
+    return asking.next_link(request, query)

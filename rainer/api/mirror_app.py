@@ -9,6 +9,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rainer.access.credentials import is_proved
 from rainer.api import asking, hot, mirror_feed, mirror_reading, needs, reports, tokens
 from rainer.api.explaining import explain, visible_status
 from rainer.api.mirror_reading import Answers, service_of
@@ -104,6 +105,7 @@ class MirrorApp:
         access = self.service.access
         try:
             scope[asking.IDENTITY] = OPEN if access.is_open else await access.identify(scope)
+            self.service.options.hosts.check(scope, is_proved(scope))
         except RainerError as e:
             refusal = problem(e)
             self.service.figures.answer("none", refusal.status_code)

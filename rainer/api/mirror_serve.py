@@ -27,6 +27,7 @@ class MirrorServeOptions:
     log_format: str = "text"
     log_level: str = "info"
     tls: TlsOptions | None = None
+    connections_max: int = 0
     mirrors: MirrorOptions = field(default_factory=MirrorOptions)
 
 
@@ -48,5 +49,5 @@ def run(options: MirrorServeOptions, on_ready: Callable[[str], None] | None = No
         if options.log_format == "json":
             log.info("serving %s, a mirror of %s", url_of(sock, tls is not None), options.upstream.describe())
         make = partial(create_mirror_app, options.upstream, options.mirrors)
-        timeout_s = options.mirrors.body_timeout_s
-        Server(server_config(make, timeout_s, options.log_format, options.log_level, tls)).run([sock])
+        timeout_s, most = options.mirrors.body_timeout_s, options.connections_max
+        Server(server_config(make, timeout_s, options.log_format, options.log_level, tls, most)).run([sock])

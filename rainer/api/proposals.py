@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer import limits
+from rainer.access.permissions import Asker
 from rainer.api import asking
 from rainer.api.answers import LINEAGE, REVISION, RawHeaders
 from rainer.api.changesets import at_place, json_object, no_strangers, permit_drafts, read_changeset, show
@@ -46,7 +47,7 @@ async def create_proposal(request: Request) -> Response:
     except RefusedDraft as refused:
         with at_place(refused.place):
             raise refused.error from None
-    return await _answer(service, made, status=201)
+    return await _answer(service, made, asker, status=201)
 
 
 async def list_proposals(request: Request) -> Response:
@@ -68,8 +69,8 @@ async def list_proposals(request: Request) -> Response:
 async def read_proposal(request: Request) -> Response:
     """`GET /-/proposals/{id}`: with its commits, each beside what it was made on, and the difference."""
     service = service_of(request)
-    found = await service.proposals.find(_id(request), asker_of(request))
-    return await _answer(service, found)
+    asker = asker_of(request)
+    return await _answer(service, await service.proposals.find(_id(request), asker), asker)
 
 
 async def approve_proposal(request: Request) -> Response:
@@ -133,23 +134,26 @@ def _members(service: Service, proposal: Proposal) -> dict[str, Any]:
     return proposal.members() | counts
 
 
-async def _answer(service: Service, proposal: Proposal, status: int = 200) -> Response:
+async def _answer(service: Service, proposal: Proposal, asker: Asker, status: int = 200) -> Response:
     """A proposal with everything that one must see to decide."""
     stale = [one.as_dict() for one in await service.proposals.conflicts(proposal)] if proposal.state == "stale" else []
-    commits = await service.live.in_thread(_commits, service, proposal)
+    commits = await service.live.in_thread(_commits, service, proposal, asker)
     return _json(_members(service, proposal) | {"conflicts": stale, "commits": commits}, status)
 
 
-def _commits(service: Service, proposal: Proposal) -> list[dict[str, Any]]:
-    """The commits of a proposal, each beside the payload that it follows."""
+def _commits(service: Service, proposal: Proposal, asker: Asker) -> list[dict[str, Any]]:
+    """The commits of a proposal, each beside the payload that it follows, if the asker may read that.
+
+    Who may write what he may not read sees his own proposal, and not what it would replace.
+    """
     found = []
     followed: dict[tuple[str, str], Draft | Row | None] = {
         place[:2]: _base(service, *place[:2], place.version - 1) for place in proposal.places
     }
     for draft in proposal.drafts:
         at = (draft.namespace, draft.key)
-        base = followed[at]
-        found.append(_commit_members(draft, base))
+        members = _commit_members(draft, followed[at])
+        found.append(members if asker.may("read", *at) else members | {"base": None, "difference": ""})
         followed[at] = draft
     return found
 

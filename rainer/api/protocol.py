@@ -6,12 +6,14 @@ import asyncio
 from typing import Any, Final
 
 import httptools
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rainer import limits
 from rainer.access.credentials import CERTIFICATE, name_of
 from rainer.api.problems import problem
-from rainer.errors import InvalidError
+from rainer.api.signs import INTERIM, STILL_THERE
+from rainer.errors import InvalidError, OverloadedError
 
 _CORK_BYTES_MAX: Final = 64 * 1024
 _LINGER_S: Final = 2.0
@@ -77,9 +79,11 @@ class PatientProtocol(HttpToolsProtocol):
     every Java HttpClient, for the end of HTTP and drops its body. Such a request is read again without the offer.
     """
 
-    def __init__(self, *arguments: Any, timeout_s: float = limits.BODY_TIMEOUT_S, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, timeout_s: float = limits.BODY_TIMEOUT_S, connections_max: int = 0, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._connections_max = timeout_s, connections_max
         self._certified: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -99,6 +103,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._certified = name_of(transport.get_extra_info("peercert"))
         super().connection_made(CorkedTransport(transport, self))  # type: ignore[arg-type]
         self._start_timer()
+        if 0 < self._connections_max < len(self.connections):
+            self._refuse_crowd()
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf:
@@ -123,6 +129,8 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_headers = False
         if not self._offers_upgrade():
+            if self.parser.get_method() == b"PUT" and self.parser.get_http_version() == "1.1":
+                self.scope["extensions"] = {STILL_THERE: self._say_still_there}  # type: ignore[dict-item]
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -154,10 +162,20 @@ class PatientProtocol(HttpToolsProtocol):
             return
         if not self.pipeline:
             refusal = problem(InvalidError(f"the request is not HTTP/1.1: {msg}", hint="the connection is closed"))
-            head = [b"HTTP/1.1 400 Bad Request", *(n + b": " + v for n, v in refusal.raw_headers), b"connection: close"]
-            self.transport.write(b"\r\n".join([*head, b"", bytes(refusal.body)]))
+            self.transport.write(_closing(refusal, b"400 Bad Request"))
         self._is_deaf = True
         self.transport.close()
+
+    def _refuse_crowd(self) -> None:
+        """One connection too many: told so, not left to wait where there is no file for it, nor for anything else."""
+        full = OverloadedError(f"{self._connections_max} connections are open, and no more are taken", hint="try again")
+        self.transport.write(_closing(problem(full), b"503 Service Unavailable"))
+        self._is_deaf = True
+        self.transport.close()
+
+    def _say_still_there(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(INTERIM)
 
     def _offers_upgrade(self) -> bool:
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
@@ -202,3 +220,9 @@ class PatientProtocol(HttpToolsProtocol):
             self._start_timer()  # whoever reads this body has a patience of its own, and an answer
         elif not self.transport.is_closing():
             self.transport.close()
+
+
+def _closing(refusal: Response, status: bytes) -> bytes:
+    """A whole answer to what is no request of any app, and the last one."""
+    head = [b"HTTP/1.1 " + status, *(n + b": " + v for n, v in refusal.raw_headers), b"connection: close"]
+    return b"\r\n".join([*head, b"", bytes(refusal.body)])

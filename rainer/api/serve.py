@@ -40,6 +40,16 @@ log = logging.getLogger("rainer.serve")
 _BACKLOG: Final = 4096
 _FILES: Final = 65_536
 _SHUTDOWN_TIMEOUT_S: Final = 30
+_FILES_OF_OURS: Final = 256
+"""Of the files that a process may open, those that connections leave for the database, the store and ZooKeeper."""
+_HEADERS: Final = [
+    # What was committed is never to be taken for a page of this server's, nor shown within one of others'.
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),  # a path may hold a token
+]
+_ENCRYPTED_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class ServeOptions:
     log_format: str = "text"
     log_level: str = "info"
     tls: TlsOptions | None = None
+    connections_max: int = 0
+    """Of each worker; 0: as many as it may open files for."""
     journal: JournalOptions = field(default_factory=JournalOptions)
     service: ServiceOptions = field(default_factory=ServiceOptions)
 
@@ -184,18 +196,32 @@ def _serve(options: ServeOptions, directory: str | None, sock: socket.socket) ->
 
 def _config(options: ServeOptions, directory: str | None) -> uvicorn.Config:
     make = partial(_make_app, options, directory)
-    return server_config(make, options.service.body_timeout_s, options.log_format, options.log_level, options.tls)
+    timeout_s = options.service.body_timeout_s
+    return server_config(
+        make, timeout_s, options.log_format, options.log_level, options.tls, options.connections_max
+    )  # fmt: skip
+
+
+def _room_for_connections() -> int:
+    """How many connections a process has files for; 0, no bound, where nobody says."""
+    if resource is not None:
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if files != resource.RLIM_INFINITY:
+            return max(files - _FILES_OF_OURS, files // 2)
+    return 0
 
 
 def server_config(
-    make_app: Callable[[], Any], body_timeout_s: float, log_format: str, log_level: str, tls: TlsOptions | None = None
-) -> uvicorn.Config:
+    make_app: Callable[[], Any], body_timeout_s: float, log_format: str, log_level: str, tls: TlsOptions | None = None,
+    connections_max: int = 0,
+) -> uvicorn.Config:  # fmt: skip
     """How uvicorn runs one of our apps, which it makes itself."""
+    patience = {"timeout_s": body_timeout_s, "connections_max": connections_max or _room_for_connections()}
     return uvicorn.Config(
         make_app,
         factory=True,
         loop="auto",
-        http=partial(PatientProtocol, timeout_s=body_timeout_s),  # type: ignore[arg-type]
+        http=partial(PatientProtocol, **patience),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=log_settings(log_format, log_level),
@@ -205,8 +231,7 @@ def server_config(
         backlog=_BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
-        # What was committed is never to be taken for a page of this server's.
-        headers=[("X-Content-Type-Options", "nosniff")],
+        headers=_HEADERS if tls is None else [*_HEADERS, _ENCRYPTED_ONLY],
         **({} if tls is None else tls.for_uvicorn()),
     )
 

@@ -42,13 +42,19 @@ def refusing(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except RainerError as e:
-            refusal = problem(e, _STATUS.get(type(e), status_of(e)))
-            refusal.raw_headers.append((b"x-exception", encode_text(e.message)[0]))
+            refusal = refused(e, _STATUS.get(type(e), status_of(e)))
             if request.method == "PUT":  # perhaps there is a body that nobody has read
                 refusal.headers["Connection"] = "close"
             return refusal
 
     return call
+
+
+def refused(error: RainerError, status: int) -> Response:
+    """A problem document, with its sentence in X-Exception, too."""
+    refusal = problem(error, status)
+    refusal.raw_headers.append((b"x-exception", encode_text(error.message)[0]))
+    return refusal
 
 
 def version_header(file: StoredFile) -> dict[str, str]:

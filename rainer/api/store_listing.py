@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Final
-from urllib.parse import quote, urlencode
 
 import orjson
 from starlette.requests import Request
@@ -116,5 +115,4 @@ def _lines(
 
 def _next_link(request: Request, after: str) -> tuple[bytes, bytes]:
     query = dict(request.query_params) | {"after": after}
-    path = request.scope.get("raw_path") or quote(request.url.path).encode()
-    return b"Link", b'<%s?%s>; rel="next"' % (path, urlencode(query).encode())
+    return asking.next_link(request, query)

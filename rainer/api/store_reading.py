@@ -7,9 +7,8 @@ from starlette.responses import Response
 
 from rainer.api import store_asking
 from rainer.api.answers import matches
-from rainer.api.problems import problem
 from rainer.api.reading import service_of
-from rainer.api.store_answers import FileAnswer, file_headers, refusing, sent_headers
+from rainer.api.store_answers import FileAnswer, file_headers, refused, refusing, sent_headers
 from rainer.errors import InvalidError, ObjectNotFound
 from rainer.server_store.reading import ContentsReading
 from rainer.server_store.rows import ZSTD, StoredFile
@@ -84,6 +83,6 @@ def _is_among(if_match: str, file: StoredFile) -> bool:
 
 def _beyond(request: Request, file: StoredFile) -> Response:
     wrong = InvalidError(f"the file has {file.size} bytes, and the range begins beyond them", hint="see Content-Range")
-    refusal = problem(wrong, 416)
+    refusal = refused(wrong, 416)
     refusal.headers.update(file_headers(file) | {"Content-Range": f"bytes */{file.size}"})
     return refusal

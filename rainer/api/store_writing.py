@@ -13,6 +13,7 @@ from rainer.api import store_asking
 from rainer.api.patience import within
 from rainer.api.problems import BodyTimeout
 from rainer.api.reading import service_of
+from rainer.api.signs import giving_signs
 from rainer.api.store_answers import file_headers, refusing, version_header
 from rainer.service.file_store import FileStore, Upload
 
@@ -32,7 +33,7 @@ async def put_file(request: Request) -> Response:
     async with store.turn(body.length):
         with store.upload(is_gzip=body.is_gzip) as upload:
             await _take(Arriving(request.receive, service.body_timeout_s), store, upload)
-            file = await upload.keep(name, body.expected, terms)
+            file = await giving_signs(request.scope, upload.keep(name, body.expected, terms))
     store.note("put", name, file, terms, who_asks(request))
     return Response(b"", 200, file_headers(file), "text/plain")
 
@@ -42,7 +43,7 @@ async def delete_file(request: Request) -> Response:
     """`DELETE /-/store/files/{path}?last_modified=`: remove a file, unless its version is newer."""
     store, name = service_of(request).store, store_asking.name_of(request)
     terms = store_asking.deletion_terms(request)
-    file, is_gone = await store.carry(store.files.delete, name, terms)  # it may wait for a lock
+    file, is_gone = await store.keep(store.files.delete, name, terms)
     if is_gone:
         store.note("delete", name, file, terms, who_asks(request))
     return Response(b"", 200, version_header(file), "text/plain")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rainer.late import late_names
 
 if TYPE_CHECKING:
     from rainer.assets.collecting import collect, unreferenced
@@ -40,30 +41,27 @@ __all__ = [
     "unreferenced",
 ]
 
-_LATE = {
-    "AssetPublisher": "rainer.assets.publishing",
-    "AssetSnapshot": "rainer.assets.snapshots",
-    "Assets": "rainer.assets.resolver",
-    "Collected": "rainer.assets.published",
-    "LockFile": "rainer.assets.lockfile",
-    "Pack": "rainer.assets.pack_reading",
-    "Packed": "rainer.assets.pack_writing",
-    "Published": "rainer.assets.published",
-    "Stored": "rainer.assets.published",
-    "SyncReport": "rainer.assets.resolver_sync",
-    "Unpacked": "rainer.assets.pack_unpacking",
-    "Unreferenced": "rainer.assets.published",
-    "collect": "rainer.assets.collecting",
-    "files_below": "rainer.assets.publishing_files",
-    "make_pack": "rainer.assets.pack_writing",
-    "open_pack": "rainer.assets.pack_reading",
-    "unpack": "rainer.assets.pack_unpacking",
-    "unpack_foreign": "rainer.assets.pack_unpacking",
-    "unreferenced": "rainer.assets.collecting",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
-    raise AttributeError(f"module 'rainer.assets' has no attribute {name!r}")
+__getattr__ = late_names(
+    __name__,
+    {
+        "AssetPublisher": "publishing",
+        "AssetSnapshot": "snapshots",
+        "Assets": "resolver",
+        "Collected": "published",
+        "LockFile": "lockfile",
+        "Pack": "pack_reading",
+        "Packed": "pack_writing",
+        "Published": "published",
+        "Stored": "published",
+        "SyncReport": "resolver_sync",
+        "Unpacked": "pack_unpacking",
+        "Unreferenced": "published",
+        "collect": "collecting",
+        "files_below": "publishing_files",
+        "make_pack": "pack_writing",
+        "open_pack": "pack_reading",
+        "unpack": "pack_unpacking",
+        "unpack_foreign": "pack_unpacking",
+        "unreferenced": "collecting",
+    },
+)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from rainer.assets.collecting_candidates import Candidate, Candidates, seconds
 from rainer.assets.collecting_marks import Mark, take_away_dead
-from rainer.assets.collecting_references import History, named_by, payloads_of_file
+from rainer.assets.collecting_references import History, names_in_file
 from rainer.assets.published import Collected, Unreferenced
 from rainer.assets.publishing_objects import each
 from rainer.client import Client
@@ -55,8 +55,8 @@ def collect(
 
     May be interrupted at any time and run beside publishers and other collections. Takes one read of the history, in
     pages, and memory that does not grow with store or history (a temporary file does). Raises StoreUnavailable,
-    UnavailableError, DeniedError, and PositionGone if the journal is replaced meanwhile; what was removed before was
-    right to be removed.
+    UnavailableError, DeniedError, InvalidError for a payload of which nobody can tell whether it names assets, and
+    PositionGone if the journal is replaced meanwhile; what was removed before was right to be removed.
     """
     if grace_s < 0:
         raise InvalidError(f"a grace age of {grace_s:g} s is negative", hint="give 0 or more seconds")
@@ -90,16 +90,16 @@ class _Sources:
     def __init__(self, client: Client, also: Iterable[Also]) -> None:
         others = list(also)
         self._histories = [History(one) for one in [client, *(one for one in others if isinstance(one, Client))]]
-        self._files = [payloads_of_file(Path(one)) for one in others if not isinstance(one, Client)]
+        self._files = [names_in_file(Path(one)) for one in others if not isinstance(one, Client)]
 
     def refer(self, candidates: Candidates) -> None:
         """Take out of the candidates whatever is named now and was not yet at the last call."""
-        for payload in self._files:
-            candidates.refer(named_by(payload))
+        for names in self._files:
+            candidates.refer(names)
         self._files = []  # they were read once, and do not change under us
         for history in self._histories:
-            for payload in history.payloads():
-                candidates.refer(named_by(payload))
+            for names in history.names():
+                candidates.refer(names)
 
 
 @dataclass

@@ -8,15 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from rainer.assets.lockfile import read_file
 from rainer.client import Client
 from rainer.errors import InvalidError, NamespaceNotFound
 from rainer.model.assets import asset_path
+from rainer.model.commit import Commit
 
 _VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 _URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
+_MAY_NAME: Final = re.compile(rb"\d\.\d+\.\d|://|\\u|\0")
+"""What stands in any payload that names a version or a URI: as it is, escaped, or in wider characters."""
 
 Named = tuple[str, str | None]
 """What something names: an asset's path and a version, or a URI and None."""
+
+
+class Unreadable(ValueError):
+    """A payload that may name assets, and from which they cannot be read."""
 
 
 def named_by(payload: bytes) -> set[Named]:
@@ -24,7 +32,7 @@ def named_by(payload: bytes) -> set[Named]:
 
     Deliberately looser than the manifest's own reader: whatever pairs a name with a version counts, at any depth, also
     beside entries that no manifest may have. To take something for a manifest that is none keeps an object; to miss
-    one would delete it.
+    one would delete it. Raises Unreadable for what nobody can tell of.
     """
     found: set[Named] = set()
 
@@ -44,7 +52,11 @@ def named_by(payload: bytes) -> set[Named]:
 
     try:
         json.loads(payload, object_pairs_hook=meet)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        if _MAY_NAME.search(payload):
+            raise Unreadable("it is nested too deeply") from None
+        return set()
+    except ValueError:
         # Not JSON, so nothing that was ever read as a manifest.
         return set()
     return found
@@ -68,17 +80,18 @@ class History:
         self._client = client
         self._since: dict[str, tuple[int, str, str]] = {}
 
-    def payloads(self) -> Iterator[bytes]:
-        """The payloads of all commits since the last call, up to one that was made after this call began at least.
+    def names(self) -> Iterator[set[Named]]:
+        """What all commits since the last call name, up to one that was made after this call began at least.
 
         One page of the feed stands in memory at a time. Raises PositionGone where the journal was replaced by another
-        meanwhile (a restored backup): then nothing that was read before can be relied on.
+        meanwhile (a restored backup): then nothing that was read before can be relied on. InvalidError for a payload
+        of which nobody can tell.
         """
         # Namespaces are listed each time: one that came into being meanwhile may hold a manifest, too.
         for namespace in self._client.namespaces():
-            yield from self._payloads_of(self._client.in_namespace(namespace.name))
+            yield from self._names_of(self._client.in_namespace(namespace.name))
 
-    def _payloads_of(self, client: Client) -> Iterator[bytes]:
+    def _names_of(self, client: Client) -> Iterator[set[Named]]:
         name = client.namespace_name
         while True:
             since, lineage, chain = self._since.get(name, (0, None, None))
@@ -88,21 +101,32 @@ class History:
                 return
             for commit in page.commits:
                 if commit.payload:
-                    yield commit.payload
+                    yield _named_in(commit, commit.payload)
             self._since[name] = (page.revision, page.lineage, page.chain)
             if not page.more:
                 return
 
 
-def payloads_of_file(path: Path) -> bytes:
-    """The contents of a manifest or lock file that somebody has checked in. Raises InvalidError if it cannot be read.
+def _named_in(commit: Commit, payload: bytes) -> set[Named]:
+    try:
+        return named_by(payload)
+    except Unreadable as e:
+        raise InvalidError(
+            f"what version {commit.version} of {commit.key!r} in {commit.namespace} names cannot be told: {e}",
+            hint="nothing was removed that it may name; unreferenced objects of this store can only be removed by hand",
+        ) from None
+
+
+def names_in_file(path: Path) -> set[Named]:
+    """What is named by a manifest or lock file that somebody has checked in. Raises InvalidError if it cannot be read.
 
     One that names nothing at all is refused as well: it is more likely the wrong file than an empty manifest.
     """
+    payload = read_file(path)
     try:
-        payload = path.read_bytes()
-    except OSError as error:
-        raise InvalidError(f"{path} cannot be read: {error.strerror}", hint="name a manifest or lock file") from error
-    if not named_by(payload):
+        found = named_by(payload)
+    except Unreadable as e:
+        raise InvalidError(f"{path} cannot be read: {e}", hint="name a manifest or lock file") from None
+    if not found:
         raise InvalidError(f"{path} names no assets", hint="name a manifest or a lock file, in JSON")
-    return payload
+    return found

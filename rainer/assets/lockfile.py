@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rainer.errors import InvalidError, InvalidManifest
+from rainer.errors import InvalidError, InvalidManifest, TooLargeError
+from rainer.limits import MiB
 from rainer.model.manifest import Entry, Manifest
 from rainer.model.manifest_json import parse_object
 
 FORMAT: Final = 1
 MARK: Final = "rainer-lock"
+FILE_BYTES_MAX: Final = 256 * MiB
+"""A manifest of a million entries has half as much; what has more, such as a device, is none."""
 _HINT: Final = "make it anew with `rainer asset lock`"
 _MEMBERS: Final = (MARK, "manifest", "namespace", "version", "revision", "store", "sha256", "assets")
 
@@ -91,7 +94,10 @@ class LockFile:
     @classmethod
     def parse(cls, data: bytes, name: str = "the lock file") -> LockFile:
         """The same, of bytes."""
-        found = parse_object(data, "lock file")
+        try:
+            found = parse_object(data, "lock file")
+        except InvalidManifest as e:
+            raise InvalidManifest(e.message.replace("the lock file", name, 1), hint=_HINT, **e.details) from None
         if MARK not in found:
             raise InvalidManifest(f"{name} is not a lock file of Rainer", hint=_HINT)
         if found[MARK] != FORMAT:
@@ -130,10 +136,14 @@ def is_lock(data: bytes) -> bool:
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """A file's bytes; InvalidError that names it where it cannot be read."""
+    """A file's bytes; InvalidError that names it where it cannot be read, TooLargeError before it fills the memory."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123 - a path of any kind
+            data = file.read(FILE_BYTES_MAX + 1)
     except OSError as e:
         raise InvalidError(
             f"{os.fspath(path)} cannot be read: {e.strerror}", hint="name a manifest file or a lock file that is there"
         ) from None
+    if len(data) > FILE_BYTES_MAX:
+        raise TooLargeError(f"{os.fspath(path)} has more than {FILE_BYTES_MAX:,} bytes, which is no manifest")
+    return data

@@ -14,6 +14,7 @@ from rainer.assets import pack
 from rainer.assets.lockfile import LockFile
 from rainer.assets.pack import HINT, PackFacts, PackIndex
 from rainer.assets.pack_journal import JournalSlice, check
+from rainer.assets.pack_switching import finish_beside
 from rainer.assets.pack_zip import CheckedZip
 from rainer.errors import InvalidError, InvalidManifest, NotFoundError, WrongDigest
 from rainer.store.store import Progress
@@ -81,11 +82,15 @@ def digest_of(stream: IO[bytes], size: int, progress: Progress | None = None) ->
 def open_pack(paths: Iterable[str | os.PathLike[str]]) -> Pack:
     """Read the documents of a pack, all of whose parts are named, or lie beside the one that is.
 
-    What the contents are is only claimed by then: see `Pack.verify`. Raises InvalidError for a file that cannot be
+    A pack whose maker was killed while it took the place of another is put in its place first. What the contents are is
+    only claimed by then: see `Pack.verify`. Raises InvalidError for a file that cannot be
     read, NotFoundError for parts that are missing, InvalidManifest for what is damaged, hostile, or does not belong
     together.
     """
-    indexes = _gather([Path(path) for path in paths])
+    given = [Path(path) for path in paths]
+    for path in given:
+        finish_beside(path)
+    indexes = _gather(given)
     first = indexes[min(indexes, key=lambda path: indexes[path].part)]
     with _blamed(first):
         if pack.set_of(list(indexes.values())) != first.set:

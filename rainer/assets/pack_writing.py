@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +19,11 @@ from rainer.assets.lockfile import LockFile
 from rainer.assets.pack import PackFacts, PackIndex
 from rainer.assets.pack_journal import manifest_bytes, slice_of
 from rainer.assets.pack_reading import read_index
+from rainer.assets.pack_switching import finish, sweep, switch, temporary
 from rainer.assets.resolver import Assets
 from rainer.assets.resolver_locking import locked
 from rainer.assets.resolver_reading import collect
 from rainer.assets.sources_client import ClientSource
-from rainer.cache import locking
 from rainer.errors import (
     DeniedError,
     InvalidError,
@@ -109,8 +108,10 @@ def _check(goal: Path, size_bytes_max: int | None, replace_existing: bool) -> No
         raise InvalidError(f"{goal} is a folder", hint=f"name the file: {goal / 'assets.zip'}")
     if not goal.parent.is_dir():
         raise InvalidError(f"there is no folder {goal.parent}", hint=f"mkdir -p {goal.parent}")
-    if not replace_existing:
-        _refuse(_of_that_name(goal))
+    with _told(goal):
+        finish(goal)
+        if not replace_existing:
+            _refuse(_of_that_name(goal))
 
 
 def _refuse(there: Sequence[Path]) -> None:
@@ -177,28 +178,14 @@ def _groups(sizes: Mapping[str, int], begun: int, size_bytes_max: int | None) ->
 
 
 def _write(parts: Sequence[_Part], goal: Path, targets: Sequence[Path], progress: Progress | None) -> None:
-    _sweep(goal)
     with _told(goal), ExitStack() as stack:
-        written = [stack.enter_context(_temporary(goal)) for _ in parts]
+        sweep(goal)
+        written = [stack.enter_context(temporary(goal)) for _ in parts]
         for part, (_, file) in zip(parts, written, strict=True):
             _write_part(part, file, progress)
             file.flush()
             os.fsync(file.fileno())
-        _name([temporary for temporary, _ in written], goal, targets)
-
-
-def _name(written: Sequence[Path], goal: Path, targets: Sequence[Path]) -> None:
-    """Let the new pack take the place of the old one. The first part is the last to come: who sees it sees all."""
-    old = _of_that_name(goal)
-    if len(targets) > 1:
-        for path in old:
-            path.unlink()
-    for temporary, target in reversed(list(zip(written, targets, strict=True))):
-        temporary.rename(target)
-    for path in old:
-        if path not in targets:
-            path.unlink(missing_ok=True)
-    _sync_folder(goal.parent)
+        switch(goal, [path for path, _ in written], targets, _of_that_name(goal))
 
 
 def _write_part(part: _Part, file: IO[bytes], progress: Progress | None) -> None:
@@ -235,39 +222,6 @@ def _member(name: str, size: int, *, deflated: bool) -> zipfile.ZipInfo:
     member.compress_type = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
     member.create_system, member.external_attr, member.file_size = 3, 0o100444 << 16, size
     return member
-
-
-@contextmanager
-def _temporary(goal: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A file beside the pack, locked while its maker lives; gone at the end unless it was renamed."""
-    path = goal.with_name(f".{goal.name[:200]}.{secrets.token_hex(6)}.packing")
-    with path.open("xb") as file:
-        try:
-            locking.try_lock(file.fileno(), exclusive=True)
-            yield path, file
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _sweep(goal: Path) -> None:
-    """Remove what a packing of this name left that was killed."""
-    for path in goal.parent.iterdir():
-        if path.name.startswith(f".{goal.name[:200]}.") and path.name.endswith(".packing"):
-            with contextlib.suppress(OSError), path.open("rb+") as file:
-                if locking.locks_work(str(path)) and locking.try_lock(file.fileno(), exclusive=True):
-                    path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    except OSError as e:
-        if e.errno != errno.EINVAL:  # a file system that has no such thing
-            raise
-    finally:
-        os.close(number)
 
 
 @contextmanager

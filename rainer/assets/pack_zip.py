@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, BinaryIO, Final, Self
 
 from rainer.errors import InvalidError, InvalidManifest, TooLargeError
@@ -47,7 +46,7 @@ class CheckedZip:
             with told(path):
                 _check_end(path, self._file)
                 self._zip = zipfile.ZipFile(self._file)
-                infos = [info for info in self._zip.infolist() if not (any_names and info.is_dir())]
+                infos = [info for info in self._zip.infolist() if not (any_names and info.filename.endswith("/"))]
                 self._infos = _checked(path, infos, self._zip.start_dir, any_names=any_names)
         except BaseException:
             self._file.close()
@@ -77,9 +76,7 @@ class CheckedZip:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
 

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from rainer.assets.committing import PATIENCE_S, KeptManifest
@@ -14,7 +13,7 @@ from rainer.assets.published import Published
 from rainer.assets.publishing_files import read_source
 from rainer.assets.publishing_objects import Objects, each
 from rainer.assets.publishing_plan import Plan, Wish
-from rainer.assets.publishing_reading import PublishedVersions
+from rainer.assets.publishing_reading import LIST_HINT, PublishedVersions
 from rainer.assets.publishing_versions import Choice
 from rainer.assets.publishing_writing import Writing
 from rainer.client import Client
@@ -79,9 +78,7 @@ class AssetPublisher(PublishedVersions):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     # One file.
@@ -172,7 +169,7 @@ class AssetPublisher(PublishedVersions):
 
         def decide(stored: StoredManifest) -> dict[str, Entry | None]:
             if path not in stored.manifest and not seen:
-                raise AssetNotFound(f"the manifest names no {path}", hint="look at its list", path=path)
+                raise AssetNotFound(f"the manifest names no {path}", hint=LIST_HINT, path=path)
             seen.append(path)
             return {path: None}
 
@@ -267,7 +264,7 @@ def own_store_url(client: Client) -> str:
 
 def _lifted(path: str, entry: Entry | None) -> Entry:
     if entry is None:
-        raise AssetNotFound(f"the manifest names no {path}", hint="look at its list", path=path)
+        raise AssetNotFound(f"the manifest names no {path}", hint=LIST_HINT, path=path)
     if entry.version is None:
         raise InvalidError(
             f"{path} has no version beneath its override", hint="publish a version of it, or remove the path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rainer.assets.committing import KeptManifest
 from rainer.assets.published import Stored
@@ -11,6 +12,8 @@ from rainer.assets.publishing_versions import Choice
 from rainer.errors import AssetNotFound, DeniedError, InvalidError, InvalidManifest, NotFoundError
 from rainer.model.assets import Part, asset_path, matches, parse_version
 from rainer.model.manifest import Entry, Manifest
+
+LIST_HINT: Final = "`rainer asset ls` lists what there is"
 
 
 class PublishedVersions:
@@ -30,7 +33,7 @@ class PublishedVersions:
         entry = self._kept.read().manifest.get(path)
         if entry is None or entry.version is None:
             why = f", which is overridden by {entry.override}" if entry is not None else ""
-            raise AssetNotFound(f"the manifest names no version of {path}{why}", hint="look at its list", path=path)
+            raise AssetNotFound(f"the manifest names no version of {path}{why}", hint=LIST_HINT, path=path)
         return entry.version
 
     def next_version(self, path: str, bump: Part = "minor", *, min_version: str | None = None) -> str:

@@ -12,7 +12,7 @@ from rainer.assets.resolver_view import Resolved
 from rainer.cache import AssetCache, Wanted
 from rainer.cache.many import each
 from rainer.errors import AssetNotFound, RainerError
-from rainer.store.store import Progress
+from rainer.store.store import Progress, shown
 
 log = logging.getLogger("rainer.assets")
 
@@ -56,7 +56,7 @@ class Fetcher:
     def warn(self, wanted: Resolved) -> None:
         """Say once for each path that it is overridden, if it is."""
         if wanted.override is not None and self._is_news(f"{wanted.path} {wanted.override}"):
-            log.warning("asset %s is OVERRIDDEN by %s: no version, no digest", wanted.path, wanted.override)
+            log.warning("asset %s is OVERRIDDEN by %s: no version, no digest", wanted.path, shown(wanted.override))
 
     def _is_news(self, what: str) -> bool:
         with self._lock:
@@ -75,7 +75,7 @@ class Fetcher:
         found = self.cache.get_unpinned(wanted.uri, name=wanted.name, immutable=True, progress=progress)
         self._trusted[wanted.uri] = found.sha256, found.size
         if self._is_news(wanted.uri):
-            log.info("%s has no digest in its manifest: SHA-256 %s is taken on trust", wanted.uri, found.sha256)
+            log.info("%s has no digest in its manifest: SHA-256 %s is taken on trust", shown(wanted.uri), found.sha256)
         return found.path
 
     def known(self, wanted: Resolved) -> tuple[str, int] | None:

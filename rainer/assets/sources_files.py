@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from rainer.assets.lockfile import LockFile, is_lock, read_file
 from rainer.assets.locks import ForkedLock
 from rainer.assets.sources import ManifestState, Source
-from rainer.errors import InvalidError, RainerError
+from rainer.errors import InvalidError, InvalidManifest, RainerError
 from rainer.model.manifest import Manifest
 
 log = logging.getLogger("rainer.assets")
@@ -36,7 +36,10 @@ class FileSource(Source):
         self._state = self._state_of(data)
 
     def _state_of(self, data: bytes) -> ManifestState:
-        return ManifestState(self.key, None, Manifest.parse(data))
+        try:
+            return ManifestState(self.key, None, Manifest.parse(data))
+        except InvalidManifest as e:
+            raise InvalidManifest(f"{self._path}: {e.message}", hint=e.hint, **e.details) from None
 
     def current(self) -> ManifestState:
         if time.monotonic() >= self._due:

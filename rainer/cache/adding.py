@@ -61,7 +61,8 @@ def _add(parts: Parts, file: BinaryIO, name: str, digest: str | None, size: int 
             )
         return Fetched(ObjectInfo(name, count), found, count)
 
-    arrived = parts.arrivals.bring(fill, safe_name(name), size, lambda _: None)
+    with parts.turns.take(None) as turn:
+        arrived = parts.arrivals.bring(fill, safe_name(name), size, turn)
     assert arrived is not None
     path = parts.warm.put((arrived.sha256, name), arrived.found, arrived.sha256)
     return Blob(arrived.sha256, arrived.found.size, path)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from rainer.cache import forks, locking
 from rainer.cache.blobs import Blobs, Found, Swept
 from rainer.cache.failures import told
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
 from rainer.cache.room import Room
 from rainer.cache.sweeping import sweep_temporaries
+from rainer.cache.turns import Turn
 from rainer.errors import NoSpace, UnavailableError, WrongDigest
 from rainer.store.fetching import Fetched, fetch
-from rainer.store.store import Progress, Store, shown
+from rainer.store.store import Ahead, Progress, Store, shown
 
 _TRIES: Final = 3
 
@@ -33,6 +29,7 @@ class Asked(NamedTuple):
     size: int | None = None
     if_none_match: str | None = None
     progress: Progress | None = None
+    ahead: Ahead | None = None
 
 
 class Arrived(NamedTuple):
@@ -41,16 +38,6 @@ class Arrived(NamedTuple):
     found: Found
     sha256: str
     etag: str | None = None
-
-
-@dataclass(slots=True)
-class _Temporary:
-    """A file on its way, open and locked."""
-
-    number: int
-    path: str
-    has_room: bool
-    is_moved: bool = False
 
 
 class Arrivals:
@@ -63,16 +50,19 @@ class Arrivals:
         self._room = room
         self._is_swept = False
 
-    def fetch(self, asked: Asked, announce: Callable[[str], None]) -> Arrived | None:
+    def fetch(self, asked: Asked, turn: Turn) -> Arrived | None:
         """Download and keep; None if the object still has the ETag `if_none_match`.
 
         Raises what `rainer.store.fetch` raises, NoSpace over the limit, and our errors for the folder's.
         """
 
+        ahead = [asked.ahead] if asked.ahead is not None else []
+
         def fill(number: int) -> Fetched | None:
             fetched = fetch(
                 asked.store, asked.uri, number, size=asked.size, sha256=asked.sha256,
                 if_none_match=asked.if_none_match, progress=asked.progress,
+                ahead=ahead.pop() if ahead else None,
             )  # fmt: skip
             if fetched is not None and asked.sha256 not in (None, fetched.sha256):
                 raise WrongDigest(
@@ -80,22 +70,25 @@ class Arrivals:
                 )
             return fetched
 
-        return self.bring(fill, asked.name, asked.size, announce)
+        return self.bring(fill, asked.name, asked.size, turn)
 
     def bring(
-        self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
-    ) -> Arrived | None:
+        self, fill: Callable[[int], Fetched | None], name: str, size: int | None, turn: Turn
+    ) -> Arrived | None:  # fmt: skip
         """Keep what `fill` writes into the open file that it is given. It may be called again on a full disk."""
         self._sweep()
         for left in reversed(range(_TRIES)):
             try:
                 with told(self._layout.root):
-                    return self._bring(fill, name, size, announce)
+                    return self._bring(fill, name, size, turn)
             except Swept:
-                continue
+                with told(self._layout.root):
+                    turn.renew()
             except NoSpace as e:
-                if "limit_bytes" in e.details or not left or not self._relieved(size):
-                    raise
+                with told(self._layout.root):
+                    turn.empty()
+                    if "limit_bytes" in e.details or not left or not self._room.relieve(size or 0):
+                        raise
         raise UnavailableError(f"files are removed from {self._layout.tmp} while they are written", hint="see who does")
 
     def _sweep(self) -> None:
@@ -105,38 +98,16 @@ class Arrivals:
             with told(self._layout.root):
                 sweep_temporaries(self._layout, self._gate)
 
-    def _relieved(self, size: int | None) -> bool:
-        with told(self._layout.root):
-            return self._room.relieve(size or 0)
-
     def _bring(
-        self, fill: Callable[[int], Fetched | None], name: str, size: int | None, announce: Callable[[str], None]
-    ) -> Arrived | None:
-        with self._temporary(size or 0) as temporary:
-            announce(temporary.path)
-            if size is not None and not temporary.has_room:
-                self._room.make(size)
-            fetched = fill(temporary.number)
-            if fetched is None:
-                return None
-            if size is None:
-                self._room.make(fetched.size)
-            found = self._blobs.place(temporary.path, temporary.number, fetched.sha256, name, fetched.size)
-            temporary.is_moved = True
-            return Arrived(found, fetched.sha256, fetched.info.etag)
-
-    @contextmanager
-    def _temporary(self, size: int) -> Iterator[_Temporary]:
-        """A new file in `tmp/`, open and locked, gone at the end unless it was moved; and whether `size` has room."""
-        with self._gate.shared() as gate:  # or a sweeper could find it before it is locked
-            path = self._layout.temporary("arriving")
-            number = self._layout.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            locking.try_lock(number, exclusive=True)
-            temporary = _Temporary(number, path, self._room.has(size, gate))
-        try:
-            yield temporary
-        finally:
-            if not temporary.is_moved:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)  # noqa: PTH108
-            forks.close_file(number)
+        self, fill: Callable[[int], Fetched | None], name: str, size: int | None, turn: Turn
+    ) -> Arrived | None:  # fmt: skip
+        if size is not None:
+            self._room.make(size)
+        fetched = fill(turn.number)
+        if fetched is None:
+            return None
+        if size is None:
+            self._room.make(fetched.size)
+        found = self._blobs.place(turn.path, turn.number, fetched.sha256, name, fetched.size)
+        turn.is_moved = True
+        return Arrived(found, fetched.sha256, fetched.info.etag)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from rainer import limits
 from rainer.cache import forks
-from rainer.cache.adding import Blob, add
 from rainer.cache.failures import not_cached, told
 from rainer.cache.leases import Hold
-from rainer.cache.listing import CacheEntry, CacheInfo, Damaged, GcReport, Listing
 from rainer.cache.many import Outcome, Wanted, each
 from rainer.cache.names import is_uri
 from rainer.cache.parts import Parts
@@ -23,6 +22,8 @@ from rainer.errors import InvalidUri
 from rainer.store.store import Progress
 
 if TYPE_CHECKING:
+    from rainer.cache.adding import Blob
+    from rainer.cache.listing import CacheEntry, CacheInfo, Damaged, GcReport, Listing
     from rainer.store.opening import Stores
 
 
@@ -34,7 +35,8 @@ class AssetCache:
     pinned or were used in the last minute. `timeout_s` says after how many seconds a URL without a digest is checked
     again, `immutable` names URL prefixes that never are. `read_only` serves what is there and writes nothing;
     `offline` asks no store. `missing_file` is where URLs are listed that were wanted and could not be had (default:
-    `missing_assets.yaml` in the directory). `threads` is how many fetch at a time in `get_many`.
+    `missing_assets.yaml` in the directory). `threads` is how many fetch at a time in `get_many`;
+    of files up to 128 KiB four of them have eight each under way.
 
     For any number of threads and processes, on one folder or several; it can be pickled, and used in a forked child.
     Every call may raise NoSpace, DeniedError or UnavailableError for what the folder's disk does. Nothing is asked or
@@ -63,7 +65,6 @@ class AssetCache:
         self._warm = self._parts.warm
         self._pinned = Pinned(self._parts)
         self._unpinned = Unpinned(self._parts, timeout_s, immutable)
-        self._listing = Listing(self._parts, self._unpinned)
         forks.watch(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -71,6 +72,12 @@ class AssetCache:
 
     def after_fork_in_child(self) -> None:
         self._parts.after_fork_in_child()
+
+    @cached_property
+    def _listing(self) -> Listing:
+        from rainer.cache.listing import Listing  # as much to load as all that a fetch needs
+
+        return Listing(self._parts, self._unpinned)
 
     @property
     def is_read_only(self) -> bool:
@@ -162,7 +169,13 @@ class AssetCache:
             file = self._warm.get((one.sha256, one.name or one.uri), one.size)
             return file.path if file is not None else self._pinned.find(one.uri, one.sha256, one.size, one.name)
 
-        return each(wanted, here, fetch, self._threads)
+        def begin(one: Wanted) -> Callable[[], Path] | None:
+            if one.sha256 is None or one.size is None:
+                return None
+            end = self._pinned.begin(one.uri, one.sha256, one.size, one.name)
+            return None if end is None else lambda: end(progress)
+
+        return each(wanted, here, fetch, self._threads, begin)
 
     def add(self, source: Path | BinaryIO, *, name: str | None = None, sha256: str | None = None) -> Blob:
         """Copy a local file, or what a binary stream still holds, into the cache.
@@ -171,6 +184,8 @@ class AssetCache:
         cache is what the digest says even if the file changes meanwhile. Raises NoSpace, NotFoundError, NotCached
         (read-only).
         """
+        from rainer.cache.adding import add
+
         return add(self._parts, source, name, sha256)
 
     # Keeping

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from hashlib import sha256 as _sha256
 from typing import Final, NamedTuple
 
 from rainer.cache import forks, locking
+from rainer.cache.failures import log
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
 from rainer.cache.leases import HOST
 
-log = logging.getLogger("rainer.cache")
-
 PINS: Final = ".pins"
+_FILE_NAME: Final = re.compile(r"[0-9a-f]{32}\.pins")
 _UNLOCKED_S: Final = 86_400.0
 """Where nothing can be locked, another host's lease counts for so long after its last line."""
 
@@ -40,21 +39,26 @@ class Pins:
             self._layout.write(self._path(label), text.encode(), synced=True)
 
     def remove(self, label: str) -> bool:
-        """Give up what a label pins; false if there was no such label. Raises OSError."""
-        try:
-            os.unlink(self._path(label))  # noqa: PTH108
-        except FileNotFoundError:
-            return False
-        return True
+        """Give up what a label pins; false if there was no such label. Raises OSError.
+
+        A file that nobody can read goes by its name, which is the label it is listed under.
+        """
+        names = [os.path.basename(self._path(label)), *([label] if _FILE_NAME.fullmatch(label) else [])]  # noqa: PTH119
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self._layout.leases}/{name}")  # noqa: PTH108
+                return True
+        return False
 
     def all(self) -> dict[str, frozenset[str]]:
         """Every label with its digests, but for those whose time is over."""
         found = {}
         for entry in self._layout.entries(self._layout.leases):
             if entry.name.endswith(PINS):
-                pinned = read_pins(entry.path)
-                if not pinned.is_over:
-                    found[pinned.label] = pinned.digests
+                with contextlib.suppress(FileNotFoundError):
+                    pinned = read_pins(entry.path)
+                    if not pinned.is_over:
+                        found[pinned.label] = pinned.digests
         return found
 
     def _path(self, label: str) -> str:
@@ -67,6 +71,8 @@ class Pinned(NamedTuple):
     label: str
     digests: frozenset[str]
     until: float | None = None
+    is_unknown: bool = False
+    """The file is there and could not be read just now: what it pins may be anything."""
 
     @property
     def is_over(self) -> bool:
@@ -75,25 +81,29 @@ class Pinned(NamedTuple):
 
 
 def read_pins(path: str) -> Pinned:
-    """A file of pins; nothing but its name if it cannot be read."""
+    """A file of pins; of one that is damaged only its name. Raises FileNotFoundError."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
             head, _, tail = file.read().partition("\n")
         found = json.loads(head)
         label, until = found if isinstance(found, list) else (found, None)
         return Pinned(str(label), frozenset(tail.split()), None if until is None else float(until))
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, TypeError) as e:
-        log.warning("the pins in %s cannot be read: %s", path, e)
-        return Pinned(os.path.basename(path), frozenset())  # noqa: PTH119
+        is_unknown = isinstance(e, OSError)
+        what = "; until they can be, nothing is removed" if is_unknown else ""
+        log().warning("the pins in %s cannot be read: %s%s", path, e, what)
+        return Pinned(os.path.basename(path), frozenset(), is_unknown=is_unknown)  # noqa: PTH119
 
 
-@dataclass(slots=True)
 class _Lease:
     """What one lease file says, read up to `offset`."""
 
-    offset: int = 0
-    held: Counter[str] = field(default_factory=Counter)
-    handed: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.offset = 0
+        self.held: Counter[str] = Counter()
+        self.handed: set[str] = set()
 
     def read_on(self, number: int) -> None:
         while data := os.pread(number, 1 << 20, self.offset):
@@ -139,7 +149,7 @@ class Claims:
         return any(lease.held[sha256] > 0 for lease in self._leases.values()) or self.is_pinned(sha256)
 
     def is_pinned(self, sha256: str) -> bool:
-        return any(sha256 in pinned.digests for _, pinned in self._pins.values())
+        return any(pinned.is_unknown or sha256 in pinned.digests for _, pinned in self._pins.values())
 
     def is_handed(self, sha256: str) -> bool:
         """Whether a living process was given the file."""
@@ -151,14 +161,17 @@ class Claims:
         return found | self.pinned()
 
     def pinned(self) -> set[str]:
-        """All that a label pins."""
+        """All that a label pins; where one cannot be read, all that is here."""
+        if any(pinned.is_unknown for _, pinned in self._pins.values()):
+            return {entry.name for entry in self._layout.blob_folders()}
         return set().union(*(pinned.digests for _, pinned in self._pins.values()))
 
     def _read_pins(self, entry: os.DirEntry[str]) -> tuple[tuple[int, int], Pinned]:
         stat = os.stat(entry.path)  # noqa: PTH116 - and not the entry's, which remembers
         mark = stat.st_ino, stat.st_mtime_ns
         known = self._pins.get(entry.path)
-        return known if known is not None and known[0] == mark else (mark, read_pins(entry.path))
+        is_known = known is not None and known[0] == mark and not known[1].is_unknown
+        return known if known is not None and is_known else (mark, read_pins(entry.path))
 
     def _read_lease(self, entry: os.DirEntry[str], sweep: bool) -> _Lease | None:
         number = forks.open_file(entry.path, os.O_RDONLY)

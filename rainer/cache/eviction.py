@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from rainer.cache.blobs import Blobs, Contents
@@ -109,6 +108,8 @@ class Eviction:
         if len(chosen) < _FEW:
             self._discard_some(chosen)
             return
+        from concurrent.futures import ThreadPoolExecutor  # few evict
+
         shares = [chosen[n::_THREADS] for n in range(_THREADS)]
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="rainer-cache-evict") as pool:
             for done in [pool.submit(self._discard_some, share) for share in shares]:

@@ -7,23 +7,38 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rainer.errors import CredentialsError, DeniedError, NoSpace, NotCached, RainerError, UnavailableError
 from rainer.store.store import shown
 
+if TYPE_CHECKING:
+    from logging import Logger
+
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_FULL_HINT: Final = "make room, or let the cache lie elsewhere (RAINER_CACHE_DIR, cache_dir)"
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 
 
+def log() -> Logger:
+    """The logger of the cache; to load logging takes longer than a file that comes, and few have anything to say."""
+    import logging
+
+    return logging.getLogger("rainer.cache")
+
+
 @contextmanager
 def told(root: Path) -> Iterator[None]:
-    """Let no OSError through."""
+    """Let no OSError through, and no full disk without saying whose."""
     try:
         yield
     except OSError as e:
         raise translated(e, root) from e
+    except NoSpace as e:
+        if str(root) in e.message:
+            raise
+        raise NoSpace(f"{e.message} (the cache {root})", hint=_FULL_HINT, **e.details) from e
 
 
 def translated(error: OSError, root: Path) -> RainerError:
@@ -32,7 +47,7 @@ def translated(error: OSError, root: Path) -> RainerError:
     if error.errno in _FULL:
         return NoSpace(
             f"the disk of the cache {root} is full: {why}",
-            hint="make room, or let the cache lie elsewhere (RAINER_CACHE_DIR, cache_dir)",
+            hint=_FULL_HINT,
         )
     if error.errno in _DENIED:
         return DeniedError(

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from rainer.cache import forks, locking
 
-LOCKS: Final = 256
-"""How many lock files there are; never unlinked, so that two who lock one number lock one file."""
 BLOB_MODE: Final = 0o444
+_PROBES: Final = 10
 _PARTS: Final = ("blobs", "refs", "tmp", "leases", "locks")
 
 
@@ -24,9 +22,9 @@ class Layout:
     ```
     blobs/ab/<sha256>/<basename>   read-only files; the folder's mtime is the last use
     refs/ab/<sha256 of a URI>      what a URI without a digest last was
-    tmp/                           files on their way, locked by who writes them
+    tmp/                           files on their way, locked by who writes them: one download at a time
     leases/                        what living processes use (locked by them), and *.pins
-    locks/<2 hex digits>           one download at a time
+    locks/evict                    one eviction at a time
     gc.lock                        between those who use files and those who remove them; holds the counted size
     ```
     Private by default (0700); a shared one is for the folder's group (02775, 0664, the umask notwithstanding).
@@ -86,7 +84,7 @@ class Layout:
 
     def temporary(self, what: str) -> str:
         """A path in `tmp/` that nobody else has."""
-        return f"{self.tmp}/{what[:16]}.{os.getpid()}.{secrets.token_hex(6)}"
+        return f"{self.tmp}/{what[:16]}.{os.getpid()}.{os.urandom(6).hex()}"
 
     def write(self, path: str, data: bytes, *, synced: bool = False) -> None:
         """Put a small file in its place, whole or not at all, with `synced` also if the power goes. To be called with
@@ -140,12 +138,16 @@ class Layout:
         """Whether flock keeps anybody out on this file system; where nothing may be written to try, it is believed."""
         if self._read_only:
             return True
-        probe = self.temporary("probe")
-        try:
-            forks.close_file(self.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-            return locking.locks_work(probe)
-        except OSError:
-            return False
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(probe)  # noqa: PTH108
+        for _ in range(_PROBES):
+            probe = self.temporary("probe")
+            try:
+                forks.close_file(self.open(probe, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+                works = locking.locks_work(probe)
+                if works or os.path.exists(probe):  # noqa: PTH110 - else another process swept it, as a dead one's
+                    return works
+            except OSError:
+                return False
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(probe)  # noqa: PTH108
+        return False

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
-import socket
 import threading
 import weakref
 from collections import Counter, deque
@@ -21,7 +19,7 @@ from rainer.cache import forks, locking
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
 
-HOST: Final = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40] or "host"
+HOST: Final = re.sub(r"[^A-Za-z0-9]", "_", os.uname().nodename)[:40] or "host"
 _LINES_MIN: Final = 10_000
 _LOCK_S: Final = 1.0
 
@@ -112,7 +110,7 @@ class Leases:
 
     def _begin_file(self) -> None:
         """A new file with all that counts. It is locked before a sweeper can see it: its makers hold the gate."""
-        path = f"{self._layout.leases}/{HOST}-{os.getpid()}-{secrets.token_hex(6)}"
+        path = f"{self._layout.leases}/{HOST}-{os.getpid()}-{os.urandom(6).hex()}"
         number = self._layout.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         file = LeaseFile(path, number)
         locking.lock(number, exclusive=True, wait_s=_LOCK_S)  # who lists the cache may look just now whether we live

@@ -176,7 +176,7 @@ class Listing:
         else:
             chosen = [ref for ref in self._parts.refs.all() if prefix is None or is_below(ref.uri, prefix)]
         for ref in chosen:
-            self._parts.refs.put(replace(ref, checked_at=0.0))
+            self._parts.refs.put(ref._replace(checked_at=0.0))
         return len(chosen)
 
     def delete(self, what: str) -> int:

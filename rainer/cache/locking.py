@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -31,6 +32,12 @@ def try_lock(number: int, *, exclusive: bool) -> bool:
     return True
 
 
+def unlock(number: int) -> None:
+    """Let go of a lock whose file stays open."""
+    with contextlib.suppress(OSError):  # where there are no locks
+        fcntl.flock(number, fcntl.LOCK_UN)
+
+
 def is_unlocked(number: int) -> bool:
     """Whether nobody has the file locked for himself; also of one that is only open for reading, for which a network
     file system grants no exclusive lock. What can lock nothing says yes."""
@@ -57,8 +64,11 @@ def locks_work(path: str) -> bool:
     """
     first = second = -1
     try:
-        first, second = forks.open_file(path, os.O_RDWR), forks.open_file(path, os.O_RDWR)
-        return try_lock(first, exclusive=True) and not try_lock(second, exclusive=True)
+        first = forks.open_file(path, os.O_RDWR)
+        if not try_lock(first, exclusive=True):
+            return True  # a sweeper has it just now, and keeps us out
+        second = forks.open_file(path, os.O_RDWR)
+        return not try_lock(second, exclusive=True)
     except OSError:
         return False
     finally:

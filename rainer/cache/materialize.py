@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -28,7 +27,7 @@ def materialize(source: str | os.PathLike[str], target: str | os.PathLike[str], 
     if how not in ("auto", "copy", "hardlink"):
         raise InvalidError(f"{how!r} is no way to bring out a file", hint="say auto, copy or hardlink")
     goal = Path(target)
-    temporary = goal.with_name(f".{goal.name[:200]}.{secrets.token_hex(4)}.new")
+    temporary = goal.with_name(f".{goal.name[:200]}.{os.urandom(4).hex()}.new")
     try:
         if how == "hardlink":
             os.link(source, temporary)

@@ -5,7 +5,6 @@ One `- URL` a line, added by single appends under the file's own lock, so that n
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable
@@ -13,9 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from rainer.cache import forks, locking
+from rainer.cache.failures import log
 from rainer.store.store import shown
-
-log = logging.getLogger("rainer.cache")
 
 NAME: Final = "missing_assets.yaml"
 _WAIT_S: Final = 5.0
@@ -41,7 +39,7 @@ class MissingList:
         try:
             self._add(uri)
         except (OSError, ValueError, yaml.YAMLError) as e:
-            log.warning("%s cannot be put on the list %s: %s", shown(uri), self.path, e)
+            log().warning("%s cannot be put on the list %s: %s", shown(uri), self.path, e)
             return False
         return True
 

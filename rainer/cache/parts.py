@@ -77,6 +77,7 @@ class Parts:
             self.missing.add(uri)
 
     def after_fork_in_child(self) -> None:
+        self.gate.after_fork_in_child()
         self.leases.after_fork_in_child()
         self.flights.after_fork_in_child()
         self.asking.after_fork_in_child()
@@ -84,6 +85,7 @@ class Parts:
 
     def close(self) -> None:
         self.leases.close()
+        self.gate.close()
         self.warm.files.clear()
         if self._has_own_stores and self._stores is not None:
             self._stores.close()

@@ -7,21 +7,20 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from hashlib import sha256 as _sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rainer.cache.gate import Gate
 from rainer.cache.layout import Layout
+from rainer.store.login import without_login
 
 AHEAD_S: Final = 60.0
 """Clocks differ; what is dated later than this from now was dated by a clock that has been set back."""
 _REMEMBERED_MAX: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """A URI's last known contents. `checked_at` (seconds since 1970) is when the store was last asked, 0 if it is to
     be asked again whatever the timeout says."""
 
@@ -63,7 +62,7 @@ class Refs:
         if known is not None and known[0] == mark:
             return known[1]
         ref = read(path)
-        if ref is None or ref.uri != uri:
+        if ref is None or ref.uri != without_login(uri):
             return None
         if len(self._known) >= _REMEMBERED_MAX:
             self._known.clear()
@@ -71,9 +70,10 @@ class Refs:
         return ref
 
     def put(self, ref: Ref) -> None:
-        """Write a ref. Raises OSError."""
+        """Write a ref; its URI without user and password. Raises OSError."""
+        ref = ref._replace(uri=without_login(ref.uri))
         with self._gate.shared():
-            self._layout.write(self.path(ref.uri), json.dumps(asdict(ref)).encode())
+            self._layout.write(self.path(ref.uri), json.dumps(ref._asdict()).encode())
 
     def remove(self, uri: str) -> bool:
         """Forget a URI; false if it was not known. Raises OSError."""
@@ -93,8 +93,8 @@ class Refs:
 
 @lru_cache(maxsize=65_536)
 def digest_of_uri(uri: str) -> str:
-    """What stands for a URI in file names: its SHA-256, lower-case hex."""
-    return _sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()
+    """What stands for a URI in file names: its SHA-256, without user and password; lower-case hex."""
+    return _sha256(without_login(uri).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read(path: str) -> Ref | None:
@@ -112,4 +112,5 @@ def read(path: str) -> Ref | None:
 
 def is_below(uri: str, prefix: str) -> bool:
     """Whether a URI is the prefix or lies in its tree; `s3://b/foo` is above `s3://b/foo/x`, not `s3://b/foobar`."""
+    prefix = without_login(prefix)
     return uri == prefix or uri.startswith(prefix if prefix.endswith("/") else prefix + "/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterator
@@ -12,19 +11,22 @@ from typing import Final
 from rainer.cache import forks, locking
 from rainer.cache.blobs import Blobs
 from rainer.cache.eviction import Eviction
-from rainer.cache.gate import LINES_MAX, Gate, Usage
+from rainer.cache.failures import log
+from rainer.cache.gate import Gate, Usage
 from rainer.cache.layout import Layout
 from rainer.cache.refs import Refs
 from rainer.cache.sweeping import sweep_refs, sweep_temporaries
 from rainer.errors import NoSpace
-
-log = logging.getLogger("rainer.cache")
 
 _LOW_WATER: Final = 0.9
 """An eviction goes on to this part of the limit, so that the next one is not due at once."""
 _AGAIN_S: Final = 5.0
 """When nothing more could go, so long nobody looks again: what is young lets the limit be passed meanwhile."""
 _TURN_S: Final = 2.0
+_SPARE: Final = 32
+_SPARE_S: Final = 0.1
+"""A process that finds much room does not look again for so long, or until it has taken a 32nd of it: to read the count
+takes as long as to make a small file."""
 
 
 class Room:
@@ -38,26 +40,38 @@ class Room:
         self.size_bytes_max: Final = size_bytes_max
         self._tried_at = float("-inf")
         self._kept = 0
-
-    def has(self, size: int, gate: int | None) -> bool:
-        """Whether there is room for so many bytes without more ado; with the gate held, open as `gate`."""
-        usage, lines = self._gate.read(gate)
-        return self._fits(usage, size) and lines < LINES_MAX
+        self._spare, self._spare_until = 0, 0.0
 
     def make(self, size: int) -> None:
         """See to it that a file of so many bytes finds room. Raises NoSpace, OSError.
 
         What is young may let the limit be passed for a minute; what is held and pinned may not.
         """
+        if self._has(size):
+            return
         if size > self.size_bytes_max:
             raise self._no_space(size, "more than the cache may hold in all")
-        if self._fits(self._gate.usage(), size):
+        if self._fits(self._seen(), size):
             return
         if time.monotonic() - self._tried_at < _AGAIN_S and self._kept + size <= self.size_bytes_max:
             return
         with self._one_at_a_time():
             if not self._fits(self._gate.usage(), size):
                 self._evict(size)
+
+    def _has(self, size: int) -> bool:
+        """Whether there is room without looking: of what was free a moment ago, each process may take a little."""
+        if size > self._spare or time.monotonic() > self._spare_until:
+            return False
+        self._spare -= size  # of two threads at once one may go uncounted, for a moment
+        return True
+
+    def _seen(self) -> Usage | None:
+        """What is counted now."""
+        usage = self._gate.usage()
+        self._spare = 0 if usage is None else (self.size_bytes_max - usage.size) // _SPARE
+        self._spare_until = time.monotonic() + _SPARE_S
+        return usage
 
     def _fits(self, usage: Usage | None, size: int) -> bool:
         return usage is not None and usage.size + size <= self.size_bytes_max
@@ -68,7 +82,7 @@ class Room:
         freed = eviction.run(max(0, int(self.size_bytes_max * _LOW_WATER) - size))
         if freed.removed:
             sweep_refs(self._layout, self._gate, self._refs)
-            log.info("evicted %d files of %d bytes from %s", freed.removed, freed.size, self._layout.root)
+            log().info("evicted %d files of %d bytes from %s", freed.removed, freed.size, self._layout.root)
         if self._fits(freed.left, size):
             self._tried_at = float("-inf")
             return

@@ -20,7 +20,7 @@ _BATCH: Final = 200
 def sweep_temporaries(layout: Layout, gate: Gate, *, dry_run: bool = False) -> tuple[int, int]:
     """Remove the temporary files whose writers are dead; how many, and their bytes. Raises OSError.
 
-    With the gate held alone, for they are made and locked under it: an unlocked one has no living writer.
+    With the gate held alone, for small ones are made under it and never locked.
     """
     if not layout.entries(layout.tmp):
         return 0, 0
@@ -32,19 +32,26 @@ def sweep_temporaries(layout: Layout, gate: Gate, *, dry_run: bool = False) -> t
         for entry in layout.entries(layout.tmp):
             with contextlib.suppress(FileNotFoundError):
                 found = entry.stat(follow_symlinks=False)
-                if _is_orphan(entry.path, found.st_mtime, works):
-                    if not dry_run:
-                        os.unlink(entry.path)  # noqa: PTH108
+                if _swept(entry.path, found.st_mtime, works, dry_run):
                     files, size = files + 1, size + found.st_size
     return files, size
 
 
-def _is_orphan(path: str, mtime: float, locks_work: bool) -> bool:
+def _swept(path: str, mtime: float, locks_work: bool, dry_run: bool) -> bool:
+    """Whether a file is nobody's, and gone. It is kept locked until it is: its maker may just be about to lock it, and
+    then sees what became of it."""
     if not locks_work:
-        return abs(time.time() - mtime) > _UNLOCKED_S
+        if abs(time.time() - mtime) <= _UNLOCKED_S:
+            return False
+        if not dry_run:
+            os.unlink(path)  # noqa: PTH108
+        return True
     number = forks.open_file(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        return locking.is_unlocked(number)
+        is_orphan = locking.is_unlocked(number)
+        if is_orphan and not dry_run:
+            os.unlink(path)  # noqa: PTH108
+        return is_orphan
     finally:
         forks.close_file(number)
 

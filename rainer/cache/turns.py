@@ -1,101 +1,156 @@
-"""One download among all processes: whoever has the lock of a key fetches it, the others wait while it gets on.
+"""One download among all processes: whoever has the temporary file of a key fetches it, the others wait while it grows.
 
-Nothing depends on it but work. So a holder that was stopped is not waited for: when its file has not grown for a while,
-those who wait go on to the next lock in line, where again one of them is first. So they do where the lock is in use for
-another key: locks are few, since to make its file costs as much as to fetch a small one.
+The file that is filled is itself the lock, so that a file on its way costs one file and no more. Nothing depends on
+the lock but work: only who has made a temporary file ever writes to it. So a holder that was stopped is not waited for:
+when its file has not grown for a while, those who wait go on to the next name in line, where again one of them is
+first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final, NamedTuple
+from types import TracebackType
+from typing import Final
 
 from rainer.cache import forks, locking
-from rainer.cache.layout import LOCKS, Layout
+from rainer.cache.failures import told
+from rainer.cache.layout import Layout
 
 STALLED_S = 10.0
 """Who has not got on for so long is waited for no more."""
 _PAUSE_S: Final = 0.002
 _PAUSE_S_MAX: Final = 0.05
 _HOPS: Final = 4
-_NOTE_BYTES: Final = 128
-
-
-class _State(NamedTuple):
-    """What the holder of a lock fetches, and how far its temporary file has come."""
-
-    key: bytes
-    size: int
-    mtime_ns: int
-    name: bytes = b""
+_ROUNDS: Final = 1_000
+"""Each waiter looks for himself once; more often than there are waiters it only fails where files have no lasting
+numbers."""
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 
 class Turn:
-    """The right to fetch something, for what it is worth; without a lock file it is worth nothing, and fine."""
+    """The right to fetch something, and the file to fetch it into: open, empty, locked, and no other's to write to."""
 
-    def __init__(self, number: int | None, key: str) -> None:
-        self._number = number
-        self._key = key
+    def __init__(self, layout: Layout, path: str, number: int) -> None:
+        self._layout = layout
+        self.path = path
+        self.number = number
+        self.is_moved = False
 
-    def announce(self, temporary: str) -> None:
-        """Tell those who wait which file to watch, and what for."""
-        if self._number is not None:
-            note = f"{os.path.basename(temporary)} {self._key}"  # noqa: PTH119
-            os.pwrite(self._number, note.encode().ljust(_NOTE_BYTES), 0)
+    def empty(self) -> None:
+        """Begin anew."""
+        os.ftruncate(self.number, 0)
+        os.lseek(self.number, 0, os.SEEK_SET)
+
+    def renew(self) -> None:
+        """Take another file, for this one was removed, by somebody to whom locks mean nothing."""
+        path = self._layout.temporary("arriving")
+        number = self._layout.open(path, _NEW)
+        forks.close_file(self.number)
+        self.path, self.number = path, number
+        locking.try_lock(number, exclusive=True)
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Remove the file unless it has been moved into its place, and let others have their turn."""
+        if not self.is_moved:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)  # noqa: PTH108
+        forks.close_file(self.number)
 
 
 class Turns:
-    """The lock files of one layout."""
+    """The temporary files of one layout, by what is fetched into them."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._locks_work = False
 
-    @contextmanager
-    def take(self, key: str) -> Iterator[Turn]:
-        """Wait for the turn of a key (hex digits). Look again then whether there is anything left to do."""
-        first = int(key[:2], 16)
-        for hop in range(_HOPS):
-            number = self._open((first + hop) % LOCKS)
-            turn = Turn(number, key)
-            try:
-                if number is None or self._wait(number, key.encode()):
-                    yield turn
-                    return
-            finally:
-                if number is not None:
-                    forks.close_file(number)
-        yield Turn(None, key)
+    def take(self, key: str | None) -> Turn:
+        """Wait for the turn of a key (hex digits; None: nobody else wants the same), to be ended by `with`. Look again
+        then whether there is anything left to do. Raises NoSpace, DeniedError and the like for what the folder's disk
+        does."""
+        with told(self._layout.root):
+            return self._first(key)
 
-    def _open(self, at: int) -> int | None:
+    def take_now(self, key: str) -> Turn | None:
+        """The turn of a key if nobody has it; None also where nobody can tell. Raises OSError."""
+        self._locks_work = self._locks_work or self._layout.locks_work()
+        return self._make(f"{self._layout.tmp}/{key}.0") if self._locks_work else None
+
+    def _first(self, key: str | None) -> Turn:
+        self._locks_work = self._locks_work or (key is not None and self._layout.locks_work())
+        for hop in range(_HOPS if key is not None and self._locks_work else 0):
+            path = f"{self._layout.tmp}/{key}.{hop}"
+            for _ in range(_ROUNDS):
+                turn = self._make(path)
+                if turn is not None:
+                    return turn
+                if not self._wait(path):
+                    break
+        path = self._layout.temporary("arriving")
+        number = self._layout.open(path, _NEW)
+        locking.try_lock(number, exclusive=True)
+        return Turn(self._layout, path, number)
+
+    def _make(self, path: str) -> Turn | None:
+        """The turn that a path stands for; None if another has it.
+
+        Between the making and the locking it looks like a dead one's: who takes it for that has it locked, or has
+        removed it.
+        """
         try:
-            return self._layout.open(f"{self._layout.locks}/{at:02x}", os.O_RDWR | os.O_CREAT)
-        except OSError as e:
-            if e.errno in locking.NO_LOCK_FILE:
-                return None
+            number = self._layout.open(path, _NEW)
+        except FileExistsError:
+            return None
+        try:
+            if locking.try_lock(number, exclusive=True) and _is_still(path, number):
+                return Turn(self._layout, path, number)
+        except BaseException:
+            forks.close_file(number)
             raise
+        forks.close_file(number)
+        return None
 
-    def _wait(self, number: int, key: bytes) -> bool:
-        """True with the lock; false when its holder fetches something else, or has stood still for too long."""
-        pause_s, seen, since = _PAUSE_S, None, time.monotonic()
-        while not locking.try_lock(number, exclusive=True):
-            now, state = time.monotonic(), self._state(number)
-            if state.key not in (b"", key):
-                return False
-            if state != seen:
-                seen, since = state, now
-            elif now - since > STALLED_S:
-                return False
-            time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-        return True
+    def _wait(self, path: str) -> bool:
+        """Wait until a path's holder is done; false when it has stood still for too long.
 
-    def _state(self, number: int) -> _State:
-        name, _, key = os.pread(number, _NOTE_BYTES, 0).rstrip().partition(b" ")
+        Of one that died the file is removed by who sees that first.
+        """
         try:
-            found = os.stat(os.path.join(self._layout.tmp.encode(), name))  # noqa: PTH116, PTH118
-        except (OSError, ValueError):
-            return _State(b"", -1, -1, name)  # what the last holder wrote: its file is gone from there
-        return _State(key, found.st_size, found.st_mtime_ns, name)
+            number = self._layout.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        except PermissionError:  # it was finished when its holder died, or is of another user
+            return False
+        try:
+            pause_s, seen, since = _PAUSE_S, None, time.monotonic()
+            while not locking.try_lock(number, exclusive=True):
+                found, now = os.fstat(number), time.monotonic()
+                if (found.st_size, found.st_mtime_ns) != seen:
+                    seen, since = (found.st_size, found.st_mtime_ns), now
+                elif now - since > STALLED_S:
+                    return False
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+            if _is_still(path, number):
+                os.unlink(path)  # noqa: PTH108
+            return True
+        finally:
+            forks.close_file(number)
+
+
+def _is_still(path: str, number: int) -> bool:
+    """Whether a path leads to this open file."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(number))  # noqa: PTH116
+    except FileNotFoundError:
+        return False

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rainer.cache.arrivals import Asked
 from rainer.cache.blobs import Found
-from rainer.cache.failures import not_cached, not_fetched, told
+from rainer.cache.failures import log, not_cached, not_fetched, told
 from rainer.cache.names import name_of_uri, safe_name
 from rainer.cache.parts import Parts
 from rainer.cache.refs import Ref, digest_of_uri
+from rainer.cache.turns import Turn
 from rainer.errors import CredentialsError, DeniedError, MissingExtra, RainerError, StoreUnavailable, UnavailableError
 from rainer.store.store import Progress, Store, shown
-
-log = logging.getLogger("rainer.cache")
 
 AWAY_S: Final = 30.0
 """A store that did not answer is not asked again for so long about files that the cache has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(NamedTuple):
     """A file of the cache for a URL without a digest. `is_stale`: it was to be checked again and could not be."""
 
     path: Path
@@ -35,8 +31,7 @@ class Cached:
     is_stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(NamedTuple):
     """One call's arguments; `begun` is when it was made (seconds since 1970)."""
 
     uri: str
@@ -107,7 +102,7 @@ class Unpinned:
                 if here is not None:
                     return self._stale(wish, here, "its store did not answer a moment ago")
             with parts.turns.take(digest_of_uri(wish.uri)) as turn:
-                return self._revalidate(wish, store, turn.announce)
+                return self._revalidate(wish, store, turn)
         except (StoreUnavailable, CredentialsError, MissingExtra) as e:
             if store is not None:
                 self._away[store.url] = time.monotonic() + AWAY_S
@@ -119,7 +114,7 @@ class Unpinned:
                 raise
             return self._stale(wish, here, e.message)
 
-    def _revalidate(self, wish: _Wish, store: Store, announce: Callable[[str], None]) -> Cached:
+    def _revalidate(self, wish: _Wish, store: Store, turn: Turn) -> Cached:
         parts, uri = self._parts, wish.uri
         ref = parts.refs.get(uri)
         here = None if ref is None else self._local(ref, wish.file)
@@ -131,13 +126,13 @@ class Unpinned:
         etag = None if ref is None or here is None else ref.etag
         begun = time.time()
         asked = Asked(store, uri, wish.file, if_none_match=etag, progress=wish.progress)
-        arrived = parts.arrivals.fetch(asked, announce)
+        arrived = parts.arrivals.fetch(asked, turn)
         self._warned.discard(uri)
         self._away.pop(store.url, None)
         if arrived is None:
             if ref is None or here is None:
                 raise UnavailableError(f"{shown(uri)} is said to be what it was, and was nothing", hint="ask again")
-            parts.refs.put(replace(ref, checked_at=begun))
+            parts.refs.put(ref._replace(checked_at=begun))
             return here
         ref = Ref(uri, arrived.sha256, arrived.found.size, wish.file, arrived.etag, begun, begun)
         parts.refs.put(ref)
@@ -158,8 +153,8 @@ class Unpinned:
     def _stale(self, wish: _Wish, here: Cached, why: str) -> Cached:
         if wish.uri not in self._warned:
             self._warned.add(wish.uri)
-            log.warning("%s is served as it was last known, from %s: %s", shown(wish.uri), here.path, why)
-        return replace(here, is_stale=True)
+            log().warning("%s is served as it was last known, from %s: %s", shown(wish.uri), here.path, why)
+        return here._replace(is_stale=True)
 
     def _looked_at(self, wish: _Wish) -> str:
         """The local path at which the file, or what is known of it, would be."""

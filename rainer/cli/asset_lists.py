@@ -51,7 +51,7 @@ def parse_list(data: bytes, name: str) -> WantedList:
 
 def _sorted_out(loaded: object, name: str) -> WantedList:
     if not isinstance(loaded, list):
-        raise InvalidError(f"{name} is no list, but a {type(loaded).__name__}", hint=_HINT)
+        raise InvalidError(f"{name} is YAML, and no list", hint=_HINT)
     for number, item in enumerate(loaded, 1):
         if not isinstance(item, str) or not item.strip():
             raise InvalidError(f"{name}: number {number} of the list is {item!r:.60}, and no name", hint=_HINT)

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import author_flag, settings_flags
 from rainer.cli.terminal import standard_error
-from rainer.errors import ObjectNotFound, RainerError, WrongDigest
+from rainer.errors import InvalidError, ObjectNotFound, RainerError, WrongDigest
 
 if TYPE_CHECKING:
     from rainer.assets import Assets
@@ -115,6 +115,11 @@ def opened_cache(run: Invocation) -> Iterator[AssetCache]:
     from rainer.assets import configured
 
     with told_aloud(), configured.cache(run.settings) as cache:
+        if cache.directory.exists() and not cache.directory.is_dir():
+            raise InvalidError(
+                f"the cache {cache.directory} is no folder",
+                hint="name another (RAINER_CACHE_DIR, cache_dir)",
+            )
         try:
             yield cache
         finally:
@@ -140,10 +145,7 @@ def _next_steps() -> Iterator[None]:
     try:
         yield
     except ObjectNotFound as e:
-        e.hint = e.hint or (
-            "the manifest names it, and the store has no such object: is it the right --store?"
-            " `rainer asset ls-remote` lists what it holds"
-        )
+        e.hint = "is it the right --store? `rainer asset ls-remote` lists what it holds, with all versions"
         raise
     except WrongDigest as e:
         e.hint = "; ".join(filter(None, [e.hint, "put the right bytes back, or publish them as a new version"]))

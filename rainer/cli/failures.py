@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from rainer.cli import exit_codes
 from rainer.cli.terminal import Output
-from rainer.errors import RainerError
+from rainer.errors import DeniedError, InvalidError, NoSpace, RainerError
 from rainer.model.setting_values import redact
 
 
@@ -53,11 +57,30 @@ def _describe(error: BaseException) -> tuple[int, dict[str, Any]]:
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
         return exit_codes.INTERRUPTED, _body("interrupted", "interrupted", None)
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return exit_codes.INVALID, _body("invalid", f"{where}{error.strerror}", None)
+        return _describe(_of_system(error))
     what = f"{type(error).__name__}: {redact(str(error))}"
     hint = "RAINER_DEBUG=yes shows where; please report it"
     return exit_codes.BUG, _body("internal", f"this is a bug in Rainer: {what}", hint)
+
+
+def _of_system(error: OSError) -> RainerError:
+    where = f"{error.filename2 or error.filename}: " if error.filename else ""
+    text = f"{where}{error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return NoSpace(text, hint="make room, or write to another disk")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DeniedError(text, hint="look at the owner and mode of the file and of its folder")
+    return InvalidError(text)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have whatever the system refuses while a file is written speak of that file, and not of a temporary one."""
+    try:
+        yield
+    except OSError as e:
+        e.filename, e.filename2 = str(path), None
+        raise
 
 
 def _usage_hint(error: click.UsageError) -> str | None:

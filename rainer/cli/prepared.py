@@ -12,6 +12,8 @@ from rainer.model import times
 from rainer.model.names import check_version
 
 _DIVIDER: Final = re.compile(rb"^---\r?(?:\n|\Z)", re.MULTILINE)
+# Line breaks to YAML 1.1 that PyYAML writes as they are and reads back as others: only with escapes they stay.
+_ODD_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 _KNOWN: Final = {"key", "version", "author", "comment", "mtime", "empty"}
 
 
@@ -30,7 +32,8 @@ def to_bytes(*, version: int, author: str, comment: str, payload: bytes) -> byte
     """A commit in the prepared form."""
     import yaml
 
-    header = yaml.safe_dump({"author": author, "comment": comment, "version": version}, allow_unicode=True)
+    readable = not _ODD_BREAKS.search(author + comment)
+    header = yaml.safe_dump({"author": author, "comment": comment, "version": version}, allow_unicode=readable)
     return header.encode() + b"---\n" + payload
 
 

@@ -169,7 +169,8 @@ def state_text(proposal: dict[str, Any]) -> str:
     if proposal["state"] == "open":
         return f"open, {proposal['approvals_standing']} of {proposal['approvals_needed']} approvals"
     if proposal["state"] == "committed":
-        return f"approved by {proposal['decided_by']}, revision {proposal['revision']}"
+        said = records.first_line(proposal["decision"] or "")
+        return f"approved by {proposal['decided_by']}, revision {proposal['revision']}" + (f": {said}" if said else "")
     if proposal["state"] == "rejected":
         return f"rejected by {proposal['decided_by']}: {records.first_line(proposal['decision'] or '')}"
     conflicts = proposal.get("conflicts") or []

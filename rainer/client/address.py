@@ -120,8 +120,7 @@ def _check_path_key(key: str) -> str:
 
 def _shown(url: str) -> str:
     """The URL for a message, without what stands before an @: it may be a password."""
-    scheme, mark, rest = url.rpartition("://")
-    host, slash, path = rest.partition("/")
-    if "@" in host:
-        host = f"***@{host.rpartition('@')[2]}"
-    return names.shorten(hide_credentials(f"{scheme}{mark}{host}{slash}{path}"), 200)
+    scheme, mark, rest = url.partition("://") if "://" in url else ("", "", url)
+    if "@" in rest:  # also behind a slash, which a password must not have but may
+        rest = f"***@{rest.rpartition('@')[2]}"
+    return names.shorten(hide_credentials(f"{scheme}{mark}{rest}"), 200)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from rainer.client.transport import Answer
 from rainer.errors import InvalidError, TooLargeError
 from rainer.model import times
 from rainer.model.commit import Commit, Draft, draft
+from rainer.model.proposal import payload_members
 
 
 def drafts_of(
@@ -69,7 +69,7 @@ def body_of(drafts: Sequence[Draft], *, dry_run: bool = False) -> bytes:
     for made in drafts:
         check_payload_size(made.payload)
         commit: dict[str, Any] = {"namespace": made.namespace, "key": made.key, "version": made.version}
-        commit |= _payload_member(made.payload)
+        commit |= payload_members(made.payload)
         if made.author != author:
             commit["author"] = made.author
         if made.comment != comment:
@@ -101,12 +101,3 @@ def commits_granted(answer: Answer, drafts: Sequence[Draft]) -> list[Commit]:
         ]
     except KeyError as e:
         raise foreign(answer, f"it does not speak of {e}, which was sent") from None
-
-
-def _payload_member(payload: bytes | None) -> dict[str, Any]:
-    if payload is None:
-        return {"empty": True}
-    try:
-        return {"payload_utf8": payload.decode()}
-    except UnicodeDecodeError:
-        return {"payload_base64": base64.b64encode(payload).decode("ascii")}

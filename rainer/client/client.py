@@ -63,7 +63,7 @@ class Client(ServerCalls, ProposalCalls):
         if author is not None:
             names.check_author(author)
         self.author = author
-        self._own_name: str | None = None
+        self._own_name = None
         address = Address.parse(url).with_token(token)
         transport = Transport(address, session)
         policy = retries if isinstance(retries, Retries) else Retries(retries)
@@ -76,7 +76,6 @@ class Client(ServerCalls, ProposalCalls):
         self._writer = Writer(caller, address)
 
     # What it speaks to.
-
     @property
     def namespace_name(self) -> str:
         """The namespace at the end of the base URL."""
@@ -98,16 +97,6 @@ class Client(ServerCalls, ProposalCalls):
         other.author, other._own_name = self.author, self._own_name
         other._start(self._address.in_namespace(name), self._caller)
         return other
-
-    def own_name(self) -> str | None:
-        """The name that this client's commits get where it has a token or certificate; None where it has neither.
-
-        Asked of the server once. None, too, where identity is off there, or it is an ancestor's.
-        """
-        if self._own_name is None:
-            proves = self._address.token is not None or self._caller.transport.has_certificate
-            self._own_name = self.whoami()["name"] if proves else ""
-        return self._own_name or None
 
     def close(self) -> None:
         """Close the pooled connections, those of clients made by in_namespace too; a later call opens new ones."""
@@ -209,15 +198,12 @@ class Client(ServerCalls, ProposalCalls):
     ) -> Commit:
         """Commit `payload` (None: remove the key) as `version`, which must be the head's plus one, 1 for a new key.
 
-        It is sent with `commit_id` (by default a new UUID) and may be sent again when the answer is lost: a server does
-        it once. Where a server of the ancestor's says "conflict" after a lost answer, the stored commit decides: equal
-        payload, author and comment are taken for ours. Raises VersionConflict, InvalidError (MalformedPayload,
-        TooLargeError, CommitIdReused), DeniedError, UnavailableError (nothing was done), or OutcomeUnknown (sent, and
-        nobody said what became of it; its message names the commit id and the next step). A payload that breaks a rule
-        of validation is a RuleBroken, which tells the rule, and where by JSON pointer, line and column.
-
-        With `dry_run` nothing is committed: what would be is returned, without a revision, or the refusal raised. With
-        `force` no rule of validation counts; that needs the permission and a comment, and the commit is marked.
+        It is sent with `commit_id` (by default a new UUID), again when the answer is lost: a server does it once. After
+        that, an ancestor's "conflict" is success where it holds a commit of this payload, author and comment. Raises
+        VersionConflict, InvalidError (MalformedPayload, RuleBroken, TooLargeError, CommitIdReused), DeniedError,
+        UnavailableError (nothing was done), or OutcomeUnknown (sent, and nobody said what became of it; its message
+        names the commit id). With `dry_run` what would be is returned, without a revision, and nothing committed. With
+        `force` (and a permission, and a comment) no rule counts, and the commit is marked.
         """
         made = self.draft(key, payload, version=version, author=author, comment=comment, mtime=mtime)
         return self._writer.commit(made, _checked_id(commit_id), Wish(dry_run, force))
@@ -237,17 +223,15 @@ class Client(ServerCalls, ProposalCalls):
         A draft is a Draft (see draft(); `rainer.model.commit.draft` puts it into the namespace diary unless told) or a
         mapping of its arguments, {"key": "a", "payload": b"1", "version": 1}. `author` and `comment` are for those that
         have none; the namespace of a mapping is this client's. At most 20,000 drafts; several versions of a key stand
-        in their order. Raises what commit() does; a VersionConflict lists every conflict, and nothing was written.
-        `dry_run` and `force` are those of commit().
+        in their order. `dry_run`, `force` and errors are those of commit(); a VersionConflict lists every conflict.
         """
         author = self._author(author)
         made = drafts_of(drafts, namespace=self.namespace_name, author=author, comment=comment)
         return self._writer.changeset(made, _checked_id(commit_id), Wish(dry_run, force))
 
     def _author(self, said: str | None) -> str | None:
-        if said is not None:
-            return said
-        return self.author if self.author is not None else self.own_name()
+        found = self.author if said is None else said
+        return self.own_name() if found is None else found
 
     # The feed.
 

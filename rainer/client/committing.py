@@ -77,7 +77,7 @@ def _read_granted(answer: Answer, read: Callable[[Answer], T]) -> T:
 def _nothing_was_done(answer: Answer, error: RainerError) -> bool:
     # A 5xx of a proxy may have been made while the server behind it goes on; "internal" is a server that fell over.
     if answer.status < 500:
-        return True
+        return answer.status >= 300  # a gateway's own word for a success is none of ours, and no refusal
     return is_problem(answer) and not isinstance(error, OutcomeUnknown) and error.code != RainerError.code
 
 
@@ -91,8 +91,10 @@ def _settle(
     """What to say in the end: the commit if it turns out to stand, else the refusal, or that the outcome is unknown."""
     if unknown is None:
         raise error
+    if patience.left_s() <= 0:  # no time to look
+        raise outcome_unknown(sending, error) from unknown
     try:
-        found = find(patience) if patience.left_s() > 0 else None
+        found = find(patience)
     except NotFoundError:
         found = None
     except RainerError as e:

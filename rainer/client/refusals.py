@@ -38,13 +38,14 @@ _BY_STATUS: dict[int, type[RainerError]] = {
 
 def is_problem(answer: Answer) -> bool:
     """Whether a Rainer server itself refused, with a code that can be relied on, and not a proxy or an ancestor."""
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/problem+json"
+    told = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return told == "application/problem+json" and bool(_json_object(answer))  # half a problem says nothing
 
 
 def refusal(answer: Answer, namespace: str, subject: str) -> RainerError:
     """The error that an answer stands for; `subject` names what was asked for, such as "key 'a'"."""
     body = _json_object(answer)
-    if is_problem(answer) and body:
+    if body and is_problem(answer):
         return _with_retry_after(from_dict(body), answer)
     if answer.status == 409 and body and ("conflict" in body or "conflicts" in body):
         return _version_conflict(body, namespace)

@@ -27,6 +27,7 @@ class ServerCalls(ABC):
 
     _caller: Caller
     _reader: Reader
+    _own_name: str | None
 
     @property
     @abstractmethod
@@ -78,6 +79,15 @@ class ServerCalls(ABC):
             return json_object(self._reader.ask("/-/whoami", "who asks"))
         except NotFoundError:
             return {"name": "", "source": "open", "groups": []}
+
+    def own_name(self) -> str | None:
+        """The name that this client's commits get where it has a token or certificate; None where it has neither.
+
+        Asked of the server once. None, too, where identity is off there, or it is an ancestor's.
+        """
+        if self._own_name is None:
+            self._own_name = self.whoami()["name"] if self._caller.transport.names_who_asks else ""
+        return self._own_name or None
 
     def tokens(self) -> list[dict[str, Any]]:
         """Every token, the newest first: id, name, state, created_by, created, expires, revoked, last_used."""

@@ -123,9 +123,9 @@ class Transport:
             return Answer(response.status_code, response.headers, _read_body(response, deadline), url)
 
     @property
-    def has_certificate(self) -> bool:
-        """Whether it has a certificate that tells the server who asks."""
-        return self._session().cert is not None
+    def names_who_asks(self) -> bool:
+        """Whether it has a token, or a certificate, that tells the server who asks."""
+        return isinstance(self._proof, Bearer) or self._session().cert is not None
 
     def close(self) -> None:
         """Close the pooled connections of this process; a later call opens new ones. A caller's session stays open."""

@@ -59,7 +59,10 @@ class Writer:
             ) from e
 
     def changeset(
-        self, drafts: Sequence[Draft], commit_id: str, wish: Wish = Wish()  # noqa: B008 - immutable
+        self,
+        drafts: Sequence[Draft],
+        commit_id: str,
+        wish: Wish = Wish(),  # noqa: B008 - immutable
     ) -> list[Commit]:
         """Send drafts that are made all together or not at all; the commits in the order of the drafts."""
         headers: dict[str, str | bytes] = {"Content-Type": "application/json", "X-Rainer-Commit-Id": commit_id}

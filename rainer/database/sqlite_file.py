@@ -57,6 +57,8 @@ class SqliteFile:
             if self._last not in (None, before):
                 self._set_companions_aside()
             self._share_permissions()
+            if before is None:
+                self._make_private()
             connection = dialect.connect(*arguments, **options)
             record.info[_FILE] = after = file_at(self._path)
             record.info[_NOTED] = False
@@ -79,6 +81,14 @@ class SqliteFile:
             raise FileNotFoundError(f"the file {self._path} is gone")
         if record.info.get(_FILE) != now:
             raise DisconnectionError("the database file was replaced")
+
+    def _make_private(self) -> None:
+        """Make the file for its owner alone, where SQLite would for all: it holds what permissions keep from others.
+
+        Whoever wants others to read it changes its mode; `-wal` and `-shm` follow.
+        """
+        with contextlib.suppress(OSError):  # what is wrong, SQLite says better
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     def _share_permissions(self) -> None:
         """Give `-wal` and `-shm` what the file has been given since: made beside a read-only file, they stay so."""

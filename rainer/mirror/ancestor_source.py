@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from rainer.errors import NotFoundError
 from rainer.mirror.source import Sink
 from rainer.model import times
 from rainer.model.packed import Kind, PackedHead
@@ -68,15 +69,19 @@ class AncestorFollower:
         return bool(self._changed) or self._are_children_changed
 
     def turn(self) -> None:
-        """Apply what the watches told of."""
+        """Apply what the watches told of; NotFoundError where the tree itself is gone."""
         with self._lock:
             generation = self._generation
             keys, self._changed = self._changed, set()
             are_children_changed, self._are_children_changed = self._are_children_changed, False
+        is_gone = False
         if are_children_changed:
-            names = set(self._children(generation) or ())
-            keys |= names ^ self._known.keys()
+            there = self._children(generation)
+            is_gone = there is None
+            keys |= set(there or ()) ^ self._known.keys()
         self._update(sorted(keys), generation)
+        if is_gone:  # and no watch stands that would tell of its coming back
+            raise NotFoundError(f"nothing is published at {self._tree.root} any more", hint="was the tree removed?")
 
     def look(self, patience_s: float) -> None:
         """Confirm that the server answers: then the watches would have told of changes."""

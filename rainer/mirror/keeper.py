@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from rainer.errors import ConflictError, CorruptError, DeniedError, NotFoundError, TooLargeError
@@ -176,7 +177,7 @@ class Keeper:
         path = self._tree.key(commit.key)
         if commit.is_empty:
             return None if stat is None else [Delete(path, stat.version)]
-        data = serialization.to_bytes(commit)
+        data = serialization.to_bytes(replace(commit, marks=None))  # the bytes that the original knows
         return [Create(path, data)] if stat is None else [Set(path, data, stat.version)]
 
 

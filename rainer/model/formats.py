@@ -26,7 +26,7 @@ def check_payload(format_name: str, payload: bytes) -> None:
     """Raise MalformedPayload, with line and column where known, if the namespace's format cannot parse the payload."""
     checker = _CHECKERS[format_name]
     if checker is not None:
-        checker(_text(payload))
+        checker(text_of(payload))
 
 
 def check_format_name(name: str) -> str:
@@ -41,7 +41,8 @@ def _refuse(what: str, line: int | None = None, column: int | None = None) -> No
     raise MalformedPayload(f"Malformed input: {what}{where}", line=line, column=column)
 
 
-def _text(payload: bytes) -> str:
+def text_of(payload: bytes) -> str:
+    """A payload as text, without the mark at its beginning; MalformedPayload where it is not UTF-8."""
     try:
         return payload.decode("utf-8-sig")
     except UnicodeDecodeError as e:
@@ -69,14 +70,18 @@ def _ignore(_digits: str) -> None:
     """Numbers of any length are JSON; converting a million digits would cost quadratic time."""
 
 
-def _check_yaml(text: str) -> None:
+def check_yaml(text: str, nodes_max: int | None = None) -> None:
+    """Raise MalformedPayload, with line and column, if this is no YAML, or has more than so many nodes."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     anchors: set[str] = set()
-    depth = 0
+    depth = nodes = 0
     try:
         for event in yaml.parse(text, Loader=loader):
+            nodes += isinstance(event, yaml.NodeEvent)
+            if nodes_max is not None and nodes > nodes_max:
+                _refuse(f"over {nodes_max:,} values are more than can be checked")
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > NESTING_MAX:
                 at: Any = event.start_mark
@@ -111,12 +116,14 @@ def _check_toml(text: str) -> None:
         _refuse(f"not TOML: {what}", *((int(m[1]), int(m[2])) if m else end))
     except RecursionError:
         _refuse("not TOML that can be read back: nested too deeply")
+    except ValueError:
+        _refuse("not TOML that can be read back: a number of thousands of digits")
 
 
 _CHECKERS: Final[dict[str, Callable[[str], None] | None]] = {
     "any": None,
     "json": _check_json,
-    "yaml": _check_yaml,
+    "yaml": check_yaml,
     "toml": _check_toml,
 }
 FORMATS: Final = tuple(_CHECKERS)

@@ -62,10 +62,10 @@ def is_named(pattern: str, identity: Identity) -> bool:
     """Whether a name, perhaps with `*` for any text in it, is this identity's; who has not signed in has no name."""
     if identity.source == "none":
         return False
-    first, *rest = pattern.split("*")
     name = identity.name
-    if not rest:
-        return name == first
+    if "*" not in pattern:
+        return name == pattern
+    first, *rest = pattern.split("*")
     last = rest.pop()
     if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
         return False

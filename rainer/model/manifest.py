@@ -46,7 +46,8 @@ class Entry:
             raise InvalidError(f"version {_shown(self.version)} is not of the form X.Y.Z")
         self._check_content()
         if self.override is not None and not is_override(self.override):
-            raise InvalidError(f"override {_shown(self.override)} is neither an absolute local path nor a URL")
+            raise InvalidError(f"override {_shown(self.override)} is neither an absolute local path nor a URL",
+                               hint="such as /tmp/bar.csv or s3://bucket/bar.csv")  # fmt: skip
 
     def _check_content(self) -> None:
         sha256: object = self.sha256

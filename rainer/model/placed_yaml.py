@@ -19,7 +19,7 @@ _BOOL: Final = "tag:yaml.org,2002:bool"
 _BOOLS: Final = ("true", "false")
 _NULL: Final = "tag:yaml.org,2002:null"
 _NODES_MAX: Final = 200_000
-"""What an alias in an alias may come to."""
+"""What a document may come to, aliases written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,11 @@ def read(payload: bytes) -> Placed:
     """The one document in a payload; MalformedPayload where it is no YAML, InvalidDocument where there is not one."""
     import yaml
 
-    formats.check_payload("yaml", payload)
+    text = formats.text_of(payload)
+    formats.check_yaml(text, _NODES_MAX)  # a node takes half a kilobyte: none is made before they are counted
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = yaml.compose(payload.decode("utf-8-sig"), Loader=loader)
+        node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as e:
         mark: Any = e.problem_mark or e.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)

@@ -154,14 +154,18 @@ class ProposalTable:
                 _decide(connection, decided)
             return _find(connection, proposal_id)
 
-    def settle(self, proposal: Proposal) -> Proposal:
+    def settle(self, proposal: Proposal, said: str = "") -> Proposal:
         """Decide a proposal whose heads have moved: it was committed, by the journal's own word, or it is stale.
 
-        Whatever was decided before stays. Without the drafts where those were not read.
+        Whatever was decided before stays. Without the drafts where those were not read. `said` is what the one said
+        whose approval committed it, who may come here after others who only looked.
         """
         with translated(), writing(self._engine) as connection:
             decided = _landed(connection, proposal) or replace(proposal, state=STALE, decided_ms=times.now_ms())
             _decide(connection, decided)
+            if said:
+                is_committed = sa.and_(proposals.c.id == proposal.id, proposals.c.state == COMMITTED)
+                connection.execute(sa.update(proposals).where(is_committed).values(decision=said))
             connection.commit()
         with translated(), self._engine.connect() as connection:
             now = _find(connection, proposal.id)

@@ -14,7 +14,7 @@ from rainer.errors import PositionGone, RainerError
 from rainer.journal import Journal
 from rainer.journal.group import Plan
 from rainer.journal.listening import Listening, listen
-from rainer.publish.feed import JournalFeed
+from rainer.publish.feed import JournalFeed, Move
 from rainer.publish.restricting import Readers
 from rainer.publish.tree_publisher import TreePublisher
 from rainer.zk import Tree, ZooKeeper, ZooKeeperOptions
@@ -137,21 +137,29 @@ class Publisher:
             self._readers.forget()
             moves = []
         self._make_trees()
-        self._readers.heed(moves)
-        for tree in self._trees.values():
-            tree.restriction.want(self._readers.of(tree.namespace.name))
-        for move in moves:
-            for tree in self._trees.values():
-                tree.take(move)
+        self._take(moves)
         if not is_connected:
             if time.monotonic() - begun > _WARN_AFTER_S or self._closing is not None:
                 self._away(f"no ZooKeeper answers at {self._zk.options.hosts}")
+            return
+        if not self._readers.are_known:
+            self._away("the policy cannot be read, so that nobody knows who may read the trees")
             return
         if self._is_away:
             log.warning("publishing goes on")
             self._is_away, self.error = False, ""
         for tree in self._trees.values():
             tree.turn(time.monotonic())
+
+    def _take(self, moves: list[Move]) -> None:
+        """Have the trees know what was committed, and for whom they are."""
+        self._readers.heed(moves)
+        if self._readers.are_known:
+            for tree in self._trees.values():
+                tree.restriction.want(self._readers.of(tree.namespace.name))
+        for move in moves:
+            for tree in self._trees.values():
+                tree.take(move)
 
     def _heed_connection(self) -> None:
         while self._connection:

@@ -41,6 +41,11 @@ class Readers:
         """The journal is another one."""
         self._found = None
 
+    @property
+    def are_known(self) -> bool:
+        """Whether any policy was read, or there is none; until then no tree may be touched, for it could be opened."""
+        return self._found is not None
+
     def of(self, namespace: str) -> tuple[str, ...] | None:
         """Who may read a namespace's tree; None: whoever may read the others."""
         return None if self._found is None else self._found.get(namespace)
@@ -50,7 +55,7 @@ def _has_policy(move: Move, space: int) -> bool:
     return any(row.key == policy_document.KEY for row in move.rows.get(space, ()))
 
 
-def _read(reads: Reads, before: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]]:
+def _read(reads: Reads, before: dict[str, tuple[str, ...]] | None) -> dict[str, tuple[str, ...]] | None:
     try:
         _, row = reads.commit(SYSTEM_NAMESPACE, policy_document.KEY, None, None, True)
     except NotFoundError:
@@ -59,7 +64,7 @@ def _read(reads: Reads, before: dict[str, tuple[str, ...]] | None) -> dict[str, 
         return {} if row.payload is None else dict(policy_document.parse(bytes(row.payload)).zookeeper)
     except InvalidError as e:
         log.error("the policy cannot be read, and who may read the trees stays as it was: %s", e)
-        return before or {}
+        return before
 
 
 class Restriction:

@@ -27,6 +27,8 @@ log = logging.getLogger("rainer.store")
 T = TypeVar("T")
 _CARRYING: Final = 8
 """Threads that hash, compress and write."""
+_KEEPING: Final = 8
+"""Threads that have whole files put into their places: where that is a slow bucket, nobody else waits for it."""
 _LOOKING: Final = 2
 """Threads that look names up; they are never busy with contents."""
 _SWEEP_S: Final = 600.0
@@ -64,6 +66,7 @@ class FileStore:
         self._figures = figures
         self._files = None if options is None else Files(journal.engine, options.open(), options.file_bytes_max)
         self._carrying = ThreadPoolExecutor(_CARRYING, "rainer-store")
+        self._keeping = ThreadPoolExecutor(_KEEPING, "rainer-store-keep")
         self._looking = ThreadPoolExecutor(_LOOKING, "rainer-store-names")
         self._sweeper = ThreadPoolExecutor(1, "rainer-store-sweep")
         self._is_over = threading.Event()
@@ -93,7 +96,7 @@ class FileStore:
         self._is_over.set()
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for threads in (self._sweeper, self._carrying, self._looking):
+        for threads in (self._sweeper, self._carrying, self._keeping, self._looking):
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
         if self._files is not None:
             self._files.close()
@@ -105,6 +108,10 @@ class FileStore:
     async def carry(self, call: Callable[..., T], *arguments: object) -> T:
         """Run work on contents in a thread."""
         return await self._run(self._carrying, call, *arguments)
+
+    async def keep(self, call: Callable[..., T], *arguments: object) -> T:
+        """Run in a thread what waits for the place of contents, or for a lock, however long."""
+        return await self._run(self._keeping, call, *arguments)
 
     async def _run(self, threads: ThreadPoolExecutor, call: Callable[..., T], *arguments: object) -> T:
         try:
@@ -205,7 +212,7 @@ class Upload:
 
     async def keep(self, name: str, expected: Expected, terms: Terms) -> StoredFile:
         """All came: store the file. Raises what `Files.put` does, and WrongDigest, InvalidError."""
-        return await self._store.carry(self._keep, name, expected, terms)
+        return await self._store.keep(self._keep, name, expected, terms)
 
     def _write(self, parts: Sequence[bytes]) -> None:
         with self._turn:

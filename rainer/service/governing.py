@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from rainer.access import Access
 from rainer.access.lockout import check_policy, check_revocation
 from rainer.access.permissions import Permissions
 from rainer.access.policy_watch import PolicyWatch
-from rainer.errors import InvalidDocument
+from rainer.errors import InvalidDocument, InvalidError
 from rainer.journal import LiveJournal
-from rainer.model import policy_document
+from rainer.model import names, policy_document, rules
 from rainer.model.commit import Draft
 from rainer.model.policy import Policy
+from rainer.model.setting_values import nearest
 from rainer.service.publishing import PublishOptions
+
+_DOCUMENTS: Final = (policy_document.KEY, rules.KEY)
+
+
+def _check_name(key: str) -> None:
+    """A document that the server does not know would be obeyed by nobody, and look as if it were."""
+    if key in _DOCUMENTS or (key.startswith(rules.SCHEMA_PREFIX) and key != rules.SCHEMA_PREFIX):
+        return
+    match = nearest(key, _DOCUMENTS)
+    known = f"they are {', '.join(_DOCUMENTS)} and {rules.SCHEMA_PREFIX}NAME"
+    raise InvalidError(
+        f"the server obeys no document {names.shorten(key)}", hint=f"did you mean {match}?" if match else known
+    )
 
 
 @dataclass(slots=True)
@@ -44,6 +59,8 @@ class Governing:
 
         Nothing lets it pass, no permission and no force: a policy must be one, and leave somebody who can change it.
         """
+        if d.payload is not None:
+            _check_name(d.key)
         if d.key != policy_document.KEY:
             return
         policy = Policy() if d.payload is None else policy_document.parse(d.payload)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from rainer import limits
 from rainer.access import Access, AccessOptions
+from rainer.access.hosts import Hosts
 from rainer.access.permissions import Permissions
 from rainer.access.upstream import UpstreamAccess
 from rainer.errors import DeniedError, NamespaceNotFound, UnavailableError
@@ -39,6 +40,7 @@ class MirrorOptions:
     body_timeout_s: float = limits.BODY_TIMEOUT_S
     beat_s: float = limits.FEED_BEAT_S
     access: AccessOptions = field(default_factory=AccessOptions)
+    hosts: Hosts = field(default_factory=Hosts)
 
 
 @dataclass(slots=True)

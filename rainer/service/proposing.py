@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
+from rainer import limits
 from rainer.access.permissions import Asker, Permissions
 from rainer.errors import (
     ApprovalRequired,
@@ -31,7 +32,7 @@ from rainer.model import names, times
 from rainer.model.commit import Draft
 from rainer.model.identity import Identity
 from rainer.model.marks import Marks
-from rainer.model.proposal import COMMITTED, OPEN, REJECTED, Proposal
+from rainer.model.proposal import COMMITTED, OPEN, REJECTED, STALE, Proposal
 from rainer.proposals import ProposalTable, judging
 from rainer.proposals.table import unknown
 from rainer.service.refusals import RefusedDraft
@@ -88,7 +89,7 @@ class Proposing:
 
     async def find(self, proposal_id: str, asker: Asker) -> Proposal:
         """A proposal as it stands now; NotFoundError for none, and for one that the asker may not see."""
-        found = await self._in_thread(self.table.find, _checked(proposal_id))
+        found = await self._in_thread(self.table.find, names.check_commit_id(proposal_id))
         if not self._sees(asker, found):
             raise unknown(proposal_id)  # in the words for one that is not there
         return await self._looked_at(found)
@@ -98,7 +99,10 @@ class Proposing:
     ) -> tuple[list[Proposal], str | None]:
         """Proposals that the asker may see, the newest first, and behind which one to go on; None at the end."""
         if before is not None:
-            _checked(before)
+            names.check_commit_id(before)
+        elif state in (COMMITTED, STALE):  # those of which only the journal knows it yet
+            for waiting in await self._in_thread(partial(self.table.list, OPEN, limit=limits.PROPOSALS_OPEN_MAX)):
+                await self._looked_at(waiting)
         found = await self._in_thread(partial(self.table.list, state, before=before, limit=limit))
         last = found[-1].id if len(found) == limit else None
         seen = [
@@ -177,11 +181,12 @@ class Proposing:
             return None
         except (VersionConflict, CommitIdReused):
             return await self._decided(await self._in_thread(self.table.settle, proposal), asker.identity)
+        landed = Marks.from_text(kept[0].marks) or Marks()
+        said = proposal.approvals[-1].comment if landed == marks else ""  # else another was first
         try:
-            settled = await self._in_thread(self.table.settle, proposal)
+            settled = await self._in_thread(self.table.settle, proposal, said)
         except RainerError as e:  # the commit stands, and the next look says so
             log.warning("proposal %s is committed, and the table does not say so yet: %s", proposal.id, e)
-            landed = Marks.from_text(kept[0].marks) or Marks()
             if landed.proposal != proposal.id:
                 raise
             revision = max(row.revision for row in kept)
@@ -289,7 +294,3 @@ def demand_approvals(
 
 class _NotOpen(Exception):
     """Somebody decided the proposal meanwhile."""
-
-
-def _checked(proposal_id: str) -> str:
-    return names.check_commit_id(proposal_id)

@@ -5,9 +5,9 @@ The names below load when first used, so that a program that reads from one kind
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rainer.late import late_names
 from rainer.store.store import ObjectInfo, Progress, Reading, Store
 
 if TYPE_CHECKING:
@@ -48,27 +48,24 @@ __all__ = [
     "open_store",
 ]
 
-_LATE = {
-    "AddressedStore": "rainer.store.addressed",
-    "ApiSource": "rainer.store.api_source",
-    "AzStore": "rainer.store.az",
-    "Client": "rainer.store.client",
-    "CompositeStore": "rainer.store.composite",
-    "Fetched": "rainer.store.fetching",
-    "FileStore": "rainer.store.file",
-    "GsStore": "rainer.store.gs",
-    "HttpStore": "rainer.store.http",
-    "MemoryStore": "rainer.store.memory",
-    "S3Store": "rainer.store.s3",
-    "ServerStore": "rainer.store.server",
-    "Source": "rainer.store.composite",
-    "Stores": "rainer.store.opening",
-    "fetch": "rainer.store.fetching",
-    "open_store": "rainer.store.opening",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
-    raise AttributeError(f"module 'rainer.store' has no attribute {name!r}")
+__getattr__ = late_names(
+    __name__,
+    {
+        "AddressedStore": "addressed",
+        "ApiSource": "api_source",
+        "AzStore": "az",
+        "Client": "client",
+        "CompositeStore": "composite",
+        "Fetched": "fetching",
+        "FileStore": "file",
+        "GsStore": "gs",
+        "HttpStore": "http",
+        "MemoryStore": "memory",
+        "S3Store": "s3",
+        "ServerStore": "server",
+        "Source": "composite",
+        "Stores": "opening",
+        "fetch": "fetching",
+        "open_store": "opening",
+    },
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rainer.errors import InvalidError, InvalidUri, ObjectNotFound, WrongDigest
@@ -148,7 +147,7 @@ class AddressedStore(Store):
             raise _damaged(f"{algorithm}://{digest}", error) from error
         if whole.info.etag is not None:
             self._remember(digest, whole.info.etag)
-        whole.info = replace(self._info(whole.info, algorithm, digest), size=whole.size, sha256=whole.sha256)
+        whole.info = self._info(whole.info, algorithm, digest)._replace(size=whole.size, sha256=whole.sha256)
         try:
             return whole.reading(start, end)
         finally:
@@ -178,7 +177,7 @@ class AddressedStore(Store):
         return reading
 
     def _info(self, info: ObjectInfo, algorithm: str, digest: str) -> ObjectInfo:
-        return replace(info, uri=f"{algorithm}://{digest}", sha256=digest if algorithm == "sha256" else info.sha256)
+        return info._replace(uri=f"{algorithm}://{digest}", sha256=digest if algorithm == "sha256" else info.sha256)
 
 
 def _damaged(uri: str, error: WrongDigest) -> ObjectNotFound:

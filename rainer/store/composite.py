@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -90,13 +89,13 @@ class CompositeStore(Store):
             reading = source.store.open(own, start=start, end=end, if_none_match=if_none_match, if_match=if_match)
             if reading is None:
                 return None
-            reading.info = replace(reading.info, uri=uri)
+            reading.info = reading.info._replace(uri=uri)
             return self._keep(uri, source, reading) if whole else reading
 
         return self._first(uri, ask)
 
     def head(self, uri: str) -> ObjectInfo:
-        return self._first(uri, lambda source, own: replace(source.store.head(own), uri=uri))
+        return self._first(uri, lambda source, own: source.store.head(own)._replace(uri=uri))
 
     def get(self, uri: str) -> bytes:
         """The bytes of an object, all in memory; what is large is better read from `open`."""
@@ -129,7 +128,7 @@ class CompositeStore(Store):
         target, own = self._target(uri)
         info = target.store.put(own, source, sha256=sha256, create_only=create_only, progress=progress)
         self._forget(uri)
-        return replace(info, uri=uri)
+        return info._replace(uri=uri)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """The objects of all sources but caches that stand at the composite's URL; one in several is told once."""
@@ -139,7 +138,7 @@ class CompositeStore(Store):
         last = None
         for name, _, info in heapq.merge(*(self._listed(place, prefix) for place in enumerate(found))):
             if name != last:
-                yield replace(info, uri=self.uri(name))
+                yield info._replace(uri=self.uri(name))
             last = name
 
     def delete(self, uri: str) -> bool:

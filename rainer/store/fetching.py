@@ -5,22 +5,20 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rainer.errors import NoSpace, StoreUnavailable, WrongDigest
 from rainer.limits import MiB
 from rainer.store.disk import write_at
 from rainer.store.ranges import RANGE_BYTES, fetch_ranges
 from rainer.store.source import Source, StartOver
-from rainer.store.store import ObjectInfo, Progress, Reading, Store, shown
+from rainer.store.store import Ahead, ObjectInfo, Progress, Reading, Store, shown
 
 RANGES_ABOVE_BYTES: Final = 64 * MiB
 """Larger objects come in several ranges at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """What came: what the store says of the object, and the SHA-256 (lower-case hex) and size in bytes of what is in
     the file."""
 
@@ -31,20 +29,21 @@ class Fetched:
 
 def fetch(
     store: Store, uri: str, fd: int, *, size: int | None = None, sha256: str | None = None,
-    if_none_match: str | None = None, progress: Progress | None = None,
+    if_none_match: str | None = None, progress: Progress | None = None, ahead: Ahead | None = None,
 ) -> Fetched | None:  # fmt: skip
     """Read an object into an empty open file, from its beginning; None if it still has the ETag `if_none_match`.
 
     `size` (bytes) and `sha256` (lower-case hex) are what it must be, and without a `sha256` the one that the store
     itself tells, if it does: WrongDigest if it is not. A connection that breaks is taken up where it broke, if the
     object is still the same; one that changed meanwhile is read anew, once.
-    Objects above 64 MiB come in ranges side by side if the file is open for reading too. `progress` hears of each
-    portion, and of a negative one when the object is read anew. On any error the file's contents are worth nothing.
+    `ahead` is the whole object, asked for already. Objects above 64 MiB come in ranges side by side if the file is open
+    for reading too. `progress` hears of each portion, and of a negative one when the object is read anew. On any error
+    the file's contents are worth nothing.
     Raises WrongDigest, StoreUnavailable, NoSpace, ObjectNotFound and CredentialsError. Holds 256 KiB a thread.
     """
     job = _Job(store, uri, fd, size, sha256, progress)
     try:
-        return job.run(if_none_match)
+        return job.run(if_none_match) if ahead is None else job.read(ahead.open())
     except StartOver:
         job.forget()
     try:
@@ -65,7 +64,9 @@ class _Job:
 
     def run(self, if_none_match: str | None) -> Fetched | None:
         in_ranges = self.size is not None and self.size > RANGES_ABOVE_BYTES and _is_readable(self.fd)
-        reading = self.store.open(self.uri, end=RANGE_BYTES if in_ranges else None, if_none_match=if_none_match)
+        return self.read(self.store.open(self.uri, end=RANGE_BYTES if in_ranges else None, if_none_match=if_none_match))
+
+    def read(self, reading: Reading | None) -> Fetched | None:
         if reading is None:
             return None
         with reading:

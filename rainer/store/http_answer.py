@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from types import TracebackType
 from typing import Final
 
 from rainer.errors import StoreUnavailable
@@ -89,9 +88,7 @@ class HttpAnswer:
     def __enter__(self) -> HttpAnswer:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def _frame(self, method: str) -> None:

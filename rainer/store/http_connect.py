@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
-import ssl
 import struct
 import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from rainer.errors import InvalidUri
 from rainer.store.http_wire import Connection, WireError
+from rainer.store.store import shown
+
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT_TIMEOUT_S: Final = 15.0
 """The longest wait for a connection, however patient the store is with bytes."""
@@ -66,7 +68,7 @@ def origin_of(parts: SplitResult, url: str) -> Origin:
     except ValueError:
         port = -1
     if parts.scheme not in _PORTS or not parts.hostname or port == -1:
-        raise InvalidUri(f"{url!r} is no URL of a web server", hint="such as https://host/path")
+        raise InvalidUri(f"{shown(url)!r} is no URL of a web server", hint="such as https://host/path")
     return Origin(parts.scheme, _ascii(parts.hostname, url), port or _PORTS[parts.scheme])
 
 
@@ -74,7 +76,7 @@ def _ascii(host: str, url: str) -> str:
     try:
         return host.encode("idna").decode() if not host.isascii() else host
     except UnicodeError:
-        raise InvalidUri(f"{url!r} names a host that cannot be") from None
+        raise InvalidUri(f"{shown(url)!r} names a host that cannot be") from None
 
 
 @lru_cache(maxsize=256)
@@ -90,6 +92,8 @@ def way_to(origin: Origin) -> Way:
     parts = urlsplit(named if "://" in named else f"http://{named}")
     authorization = None
     if parts.username is not None:
+        import base64
+
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = "Basic " + base64.b64encode(login.encode()).decode()
     return Way(origin_of(parts, named), authorization)
@@ -102,15 +106,20 @@ def connect(origin: Origin, timeout_s: float, ca_bundle: str | None) -> Connecti
         sock = _dial(way.proxy or origin, timeout_s, ca_bundle)
         if way.proxy is not None and origin.scheme == "https":
             sock = _closing_on_error(sock, lambda: _tunnel(sock, origin, way, timeout_s, ca_bundle))
-    except ssl.SSLCertVerificationError as e:
-        raise UntrustedError(f"{origin.url} shows a certificate that is not trusted: {e.verify_message}") from e
-    except TimeoutError as e:
-        raise WireError(f"no connection to {origin.netloc} came about in time", stalled=True, unreached=True) from e
     except OSError as e:
-        raise WireError(f"no connection to {origin.netloc}: {e.strerror or e}", unreached=True) from e
-    if not isinstance(sock, ssl.SSLSocket):
+        raise _failure(e, origin) from e
+    if type(sock) is socket.socket:  # and none of TLS
         _time_in_kernel(sock, timeout_s)
     return Connection(sock, timeout_s)
+
+
+def _failure(error: OSError, origin: Origin) -> WireError | UntrustedError:
+    why = getattr(error, "verify_message", None)  # of ssl.SSLCertVerificationError; ssl is not loaded for plain HTTP
+    if why is not None:
+        return UntrustedError(f"{origin.url} shows a certificate that is not trusted: {why}")
+    if isinstance(error, TimeoutError):
+        return WireError(f"no connection to {origin.netloc} came about in time", stalled=True, unreached=True)
+    return WireError(f"no connection to {origin.netloc}: {error.strerror or error}", unreached=True)
 
 
 def _time_in_kernel(sock: socket.socket, timeout_s: float) -> None:
@@ -161,6 +170,8 @@ def _with_tls(sock: socket.socket, host: str, ca_bundle: str | None) -> socket.s
 @lru_cache(maxsize=16)
 def _context(ca_bundle: str | None) -> ssl.SSLContext:
     """Trust as the system does; where its folders hold nothing, as certifi does."""
+    import ssl
+
     if ca_bundle is not None:
         return ssl.create_default_context(cafile=ca_bundle)
     context = ssl.create_default_context()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +23,8 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _IDLE_MAX: Final = 32
 """Idle connections kept for each origin."""
+
+_USUAL: Final = {"User-Agent": "rainer", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 Sign: TypeAlias = Callable[[str, Origin, str], Mapping[str, str]]
 """Makes the headers that prove who asks, anew for each try, from method, origin and target."""
@@ -60,10 +61,13 @@ class HttpPool:
 
     def request_at(
         self, origin: Origin, target: str, method: str, headers: Mapping[str, str] | None = None, *, label: str,
-        body: Body = None, sign: Sign | None = None, redirects: int = 0,
+        body: Body = None, sign: Sign | None = None, redirects: int = 0, sent: Connection | None = None,
     ) -> HttpAnswer:  # fmt: skip
-        """`request`, for who knows the URL's parts."""
-        headers = {"User-Agent": "rainer", "Accept": "*/*", "Accept-Encoding": "identity"} | dict(headers or {})
+        """`request`, for who knows the URL's parts; `sent` is the connection over which `send_ahead` asked already."""
+        answer = None if sent is None else self._answer_ahead(sent, origin, label)
+        if answer is not None:
+            return answer
+        headers = _USUAL | dict(headers or {})
         if isinstance(body, bytes):
             headers["Content-Length"] = str(len(body))
         for left in range(redirects, -1, -1):
@@ -83,6 +87,38 @@ class HttpPool:
                 sign, headers = None, _without_secrets(headers)
             origin = there
         raise StoreUnavailable(f"{label} is redirected more than {redirects} times", hint="look at the store's URL")
+
+    def send_ahead(self, origin: Origin, target: str, sign: Sign) -> Connection | None:
+        """Send a GET, whose answer `request_at` reads when it is given the connection; None where that fails, or a
+        proxy is between."""
+        if way_to(origin).proxy is not None:
+            return None
+        connection = None
+        try:
+            head = request_head("GET", target, origin.netloc, {**_USUAL, **sign("GET", origin, target)})
+            connection = self._here().take(origin) or connect(origin, self.timeout_s, self._ca_bundle)
+            connection.send(head, None)
+        except (OSError, WireError, UntrustedError):
+            if connection is not None:
+                connection.close()
+            return None
+        return connection
+
+    def _answer_ahead(self, connection: Connection, origin: Origin, label: str) -> HttpAnswer | None:
+        """The answer to what was sent ahead; None where it is not all well, and is to be asked for again."""
+        try:
+            head = connection.read_head()
+        except (OSError, WireError):
+            connection.close()
+            return None
+        except BaseException:
+            connection.close()
+            raise
+        answer = HttpAnswer(label, "GET", head, connection, self._here().give_back(origin))
+        if head.status == 200:
+            return answer
+        answer.close()
+        return None
 
     def close(self) -> None:
         """Close this process's idle connections; those in use are closed when they come back."""
@@ -199,6 +235,8 @@ class _Patience:
 
     def pause(self, asked_s: float | None = None) -> bool:
         """Wait before the next try; false if there shall be none."""
+        import random  # few wait
+
         pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self.tries - 1)) * random.uniform(0.5, 1.0)
         pause_s = max(pause_s, asked_s or 0.0)
         if self.tries >= TRIES_MAX or time.monotonic() + pause_s > self._until:

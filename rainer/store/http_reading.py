@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -160,9 +158,13 @@ def _sha256(headers: Mapping[str, str]) -> str | None:
     match = _DIGESTS.search(f"sha-256={encoded}") if encoded and "-" not in encoded else None
     if match is None and ("digest" in headers or "repr-digest" in headers):
         match = _DIGESTS.search(f"{headers.get('repr-digest', '')},{headers.get('digest', '')}")
+    if match is None:
+        return None
+    import base64
+
     try:
-        return base64.b64decode(match[1]).hex() if match else None
-    except binascii.Error:
+        return base64.b64decode(match[1]).hex()
+    except ValueError:
         return None
 
 

@@ -78,10 +78,12 @@ class Connection:
                 raise
 
     def read_head(self) -> Head:
-        """The next answer's head, without interim ones; all of it within the time that one wait may take."""
-        deadline = time.monotonic() + self._timeout_s
+        """The next answer's head, without interim ones; all of it within the time that one wait may take.
+
+        An interim one is a sign that the server works on it, and begins that time anew.
+        """
         while True:
-            head = _parse(self._take_head(deadline))
+            head = _parse(self._take_head(time.monotonic() + self._timeout_s))
             if head.status >= 200:
                 self.answers += 1
                 return head

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from rainer.errors import InvalidUri
 from rainer.model.identity import TOKEN_PATH, check_credential, split_token_path
+from rainer.store.login import login_of, without_login
 
 _STORE: Final = "/-/store"
 
 
 def without_proof(url: str) -> str:
     """A URL without user and password before its host, and without the token before its `/-/store`."""
-    if "@" in url:
-        scheme, separator, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        url = f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+    url = without_login(url)
     if TOKEN_PATH in url:
         root, mark, below = url.partition(_STORE)  # what a file is called may look like a token
         url = f"{split_token_path(root + mark)[0]}{below}"
@@ -35,7 +32,4 @@ def authorization_of(url: str, token: str | None = None) -> str | None:
         )
     if token or in_path:
         return f"Bearer {check_credential(token or in_path or '')}"
-    if parts.username is None:
-        return None
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return "Basic " + base64.b64encode(login.encode()).decode()
+    return login_of(url)

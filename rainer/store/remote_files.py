@@ -39,7 +39,7 @@ class HttpFiles(RemoteFiles):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise InvalidUri(f"{shown(url)!r} is no file store's URL", hint="such as http://localhost:8080/-/store")
-        self.url = without_proof(url).rstrip("/")
+        self.url = without_proof(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
         self._proof = authorization_of(url, token)
         self._pool = HttpPool(timeout_s=timeout_s)
         self._speaks = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import threading
 import time
@@ -17,10 +16,10 @@ from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_connect import Origin
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_reading import info_of, range_headers, reading_of
+from rainer.store.http_wire import Connection
 from rainer.store.s3_access import AbsentError, Access, names_for, need_botocore
 from rainer.store.s3_errors import Fault, denied, fault_of, fault_of_client_error
-from rainer.store.s3_upload import PART_BYTES, Told, Upload, digest_of, put_bytes, put_parts
-from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
+from rainer.store.store import SAFE, Ahead, ObjectInfo, Progress, Reading, Store
 
 T = TypeVar("T")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -65,6 +64,19 @@ class S3Store(Store):
         answer = self._ask("GET", uri, headers, {})
         return reading_of(answer, uri, start, end, if_none_match, if_match)
 
+    def ahead(self, uri: str) -> Ahead | None:
+        here = self._in_process()
+        try:
+            path = "/" + quote(self._key(uri), safe=SAFE)
+            sent = here.send_ahead(here.access(here.chosen), path)
+        except (AbsentError, RainerError):
+            return None
+        return None if sent is None else _Ahead(self, uri, sent)
+
+    def answer_ahead(self, uri: str, sent: Connection) -> Reading | None:
+        """What `open` gives, from the connection over which it was asked for already."""
+        return reading_of(self._ask("GET", uri, {}, {}, sent), uri)
+
     def head(self, uri: str) -> ObjectInfo:
         with self._ask("HEAD", uri, {}, {"x-amz-checksum-mode": "ENABLED"}) as answer:
             return info_of(answer, uri)
@@ -73,6 +85,10 @@ class S3Store(Store):
         self, uri: str, source: Path | bytes, *, sha256: str | None = None, create_only: bool = False,
         progress: Progress | None = None,
     ) -> ObjectInfo:  # fmt: skip
+        import random
+
+        from rainer.store.s3_upload import PART_BYTES, Told, Upload, digest_of, put_bytes, put_parts
+
         digest = sha256 or digest_of(source)
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if create_only and size > PART_BYTES and self._exists(uri):
@@ -164,14 +180,17 @@ class S3Store(Store):
             here = self._here = _Here(self._names, self.bucket, *self._given)
         return here
 
-    def _ask(self, method: str, uri: str, headers: dict[str, str], extra: dict[str, str]) -> HttpAnswer:
+    def _ask(
+        self, method: str, uri: str, headers: dict[str, str], extra: dict[str, str], sent: Connection | None = None
+    ) -> HttpAnswer:
         """The answer to one of the credentials that is none of refusal."""
         path = "/" + quote(self._key(uri), safe=SAFE)
         here = self._in_process()
         reasons = []
         for name in here.in_order():
             try:
-                answer = here.send(here.access(name), method, path, headers, extra, uri)
+                asked, sent = sent, None
+                answer = here.send(here.access(name), method, path, headers, extra, uri, asked)
             except AbsentError as e:
                 reasons.append((name, str(e)))
                 continue
@@ -219,6 +238,23 @@ def _read_error(fault: Fault, uri: str) -> RainerError:
     return fault.error(uri)
 
 
+class _Ahead(Ahead):
+    """A GET that was sent."""
+
+    def __init__(self, store: S3Store, uri: str, sent: Connection) -> None:
+        self._store, self._uri = store, uri
+        self._sent: Connection | None = sent
+
+    def open(self) -> Reading | None:
+        sent, self._sent = self._sent, None
+        return self._store.open(self._uri) if sent is None else self._store.answer_ahead(self._uri, sent)
+
+    def close(self) -> None:
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent.close()
+
+
 class _ConflictError(StoreUnavailable):
     """A put on condition met another put or a delete: S3 says neither yes nor no, and wants to be asked again."""
 
@@ -255,11 +291,20 @@ class _Here:
         if fault.code in _EXPIRED:
             self.access(name).forget()
 
+    def send_ahead(self, access: Access, path: str) -> Connection | None:
+        """Ask for an object, and look at the answer later."""
+
+        def sign(method: str, _origin: Origin, target: str) -> dict[str, str]:
+            return access.headers(method, target, {})
+
+        return self._connections(access).send_ahead(access.origin, access.path + path, sign)
+
     def send(
-        self, access: Access, method: str, path: str, headers: dict[str, str], extra: dict[str, str], uri: str
-    ) -> HttpAnswer:
+        self, access: Access, method: str, path: str, headers: dict[str, str], extra: dict[str, str], uri: str,
+        sent: Connection | None = None,
+    ) -> HttpAnswer:  # fmt: skip
         """Ask once; in the bucket's own region, if it says that it lives elsewhere. Raises AbsentError."""
-        answer = self._send(access, method, path, headers, extra, uri)
+        answer = self._send(access, method, path, headers, extra, uri, sent)
         region = answer.headers.get(_REGION)
         if answer.status in (301, 307, 400) and region and region != access.region:
             answer.close()
@@ -278,13 +323,18 @@ class _Here:
             access.close()
 
     def _send(
-        self, access: Access, method: str, path: str, headers: dict[str, str], extra: dict[str, str], uri: str
-    ) -> HttpAnswer:
+        self, access: Access, method: str, path: str, headers: dict[str, str], extra: dict[str, str], uri: str,
+        sent: Connection | None = None,
+    ) -> HttpAnswer:  # fmt: skip
         def sign(method: str, _origin: Origin, target: str) -> dict[str, str]:
             return access.headers(method, target, extra)
 
+        pool, target = self._connections(access), access.path + path
+        return pool.request_at(access.origin, target, method, headers, sign=sign, label=uri, sent=sent)
+
+    def _connections(self, access: Access) -> HttpPool:
         pool = self._pool
         if pool is None:
             with self._lock:
                 pool = self._pool = self._pool or HttpPool(timeout_s=self._given[3], ca_bundle=access.ca_bundle)
-        return pool.request_at(access.origin, access.path + path, method, headers, sign=sign, label=uri)
+        return pool

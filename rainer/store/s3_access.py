@@ -150,9 +150,11 @@ class Access:
                 "aws_secret_access_key": keys.secret_key,
                 "aws_session_token": keys.token,
             }
-        return self._session.create_client(
+        client = self._session.create_client(
             "s3", region_name=self.region, endpoint_url=self._endpoint_url, config=config, **own
         )
+        client.meta.events.register("before-call.s3.HeadBucket", _redirected_by_nothing)
+        return client
 
     def _place(self, region: str) -> tuple[Origin, str]:
         """Whom to ask, and what stands before an object's name in the path."""
@@ -197,7 +199,7 @@ class Access:
 
     def _variable(self, name: str) -> Any:
         if self._plain is not None:
-            return self._plain.region if name == "region" else None
+            return {"region": self._plain.region, "ca_bundle": self._plain.ca_bundle}.get(name)
         return self._session.get_config_variable(name)
 
     def _scoped(self) -> dict[str, Any]:
@@ -209,6 +211,12 @@ class Access:
             return dict(self._session.get_scoped_config())
         except ProfileNotFound:
             return {}
+
+
+def _redirected_by_nothing(params: dict[str, Any], **_: object) -> None:
+    """Redirected to no region, botocore asks HEAD of the bucket for it; redirected itself, that would ask HEAD of the
+    bucket, and so on until the stack ends."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def need_botocore() -> None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 _UNDERSTOOD: Final = frozenset({
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ENDPOINT_URL_S3", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
     # Without meaning where keys are in the environment, or for S3, or for botocore.
     "AWS_REGION", "AWS_EC2_METADATA_DISABLED", "AWS_EXECUTION_ENV", "AWS_DEFAULT_OUTPUT", "AWS_PAGER",
     "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE",
@@ -38,6 +38,7 @@ class Plain(NamedTuple):
     keys: PlainKeys | None
     region: str | None
     endpoint_url: str | None
+    ca_bundle: str | None
 
 
 def plain_environment() -> Plain | None:
@@ -56,6 +57,7 @@ def plain_environment() -> Plain | None:
         PlainKeys(access_key, secret_key, token) if access_key and secret_key else None,
         found.get("AWS_DEFAULT_REGION"),
         found.get("AWS_ENDPOINT_URL_S3") or found.get("AWS_ENDPOINT_URL"),
+        found.get("AWS_CA_BUNDLE"),
     )
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rainer.errors import (
     CredentialsError,
@@ -49,8 +48,7 @@ _HINTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A refusal: HTTP status, S3's code for it (empty where none came) and its words."""
 
     status: int
@@ -76,6 +74,12 @@ class Fault:
             return WrongDigest(f"{uri}: the store refuses bytes that are not what was promised ({self})")
         if self.status == 412 and self.code == "PreconditionFailed":
             return ObjectExists(f"{uri} exists already", hint="objects like it are written once: take another name")
+        if self.status in (301, 307, 308):
+            where = f"{uri}: the bucket is elsewhere, and the store does not say in which region ({self})"
+            hint = "set AWS_REGION to the bucket's region, or AWS_ENDPOINT_URL to its own server"
+            if self.status != 307:
+                return InvalidError(where, hint=hint)
+            return StoreUnavailable(where, hint=f"try again: a new bucket takes up to a day to be found; or {hint}")
         if self.status == 501:
             return InvalidError(f"{uri}: the store cannot do that ({self})", hint="it is not compatible enough with S3")
         return refusal_of(self.status, str(self), uri)

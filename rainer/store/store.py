@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from rainer.errors import DeniedError, InvalidError, InvalidUri
 from rainer.model.identity import TOKEN_PATH, hide_credentials
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 Progress: TypeAlias = Callable[[int], None]
 """Is told of every further portion of bytes that came or went; called from the threads that carry them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """What a store tells of an object: its URI, and what it knows of size (bytes), ETag (as sent, with its quotes),
     SHA-256 (lower-case hex, where the store keeps it) and mtime (aware)."""
 
@@ -52,10 +51,23 @@ class Reading(ABC):
     def __enter__(self) -> Reading:
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+class Ahead(ABC):
+    """An object that was asked for and whose answer has not been looked at yet; to be opened or closed, by one thread.
+
+    It may be good for nothing: then `open` asks again.
+    """
+
+    @abstractmethod
+    def open(self) -> Reading | None:
+        """What `Store.open` gives for the whole object."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Do without it."""
 
 
 class Store(ABC):
@@ -82,7 +94,7 @@ class Store(ABC):
     def name(self, uri: str) -> str:
         """The name below the root (without a leading slash, percent-encoding undone) that a URI stands for."""
         if not self.covers(uri):
-            raise InvalidUri(f"{uri!r} is not below {self.url}", hint=f"such a URI begins with {self.url}/")
+            raise InvalidUri(f"{shown(uri)!r} is not below {self.url}", hint=f"such a URI begins with {self.url}/")
         return unquote(uri[len(self.url) + 1 :])
 
     @abstractmethod
@@ -95,6 +107,11 @@ class Store(ABC):
         `if_none_match` and `if_match` are ETags: None is returned where the object still has the first, and
         ObjectNotFound raised where it no longer has the second. Raises ObjectNotFound.
         """
+
+    def ahead(self, uri: str) -> Ahead | None:
+        """Ask for the whole of a (small) object now and read it later: its way is spent on something else. None where
+        that cannot be. Raises nothing: what is wrong is said when it is read."""
+        return None
 
     @abstractmethod
     def head(self, uri: str) -> ObjectInfo:

@@ -30,9 +30,13 @@ class TooSlow(Exception):
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Let checks of this thread take so long, together."""
+def within(seconds: float, *, lets_go: bool = True) -> Iterator[None]:
+    """Let checks of this thread take so long, together; while it `lets_go` others work during a pattern's search.
+
+    For a moment's work that is dear: whoever gives the interpreter away may wait some milliseconds to have it back.
+    """
     _clock.end = time.monotonic() + seconds
+    _clock.lets_go = lets_go
     try:
         yield
     finally:
@@ -79,15 +83,18 @@ def _steps(pattern: str) -> int:
     return sum(sizes)
 
 
+def search(pattern: str, text: str) -> Any:
+    """As `re.search`, to be asked inside `within`; TooSlow."""
+    try:
+        return compiled(pattern).search(text, timeout=_left_s(), concurrent=_clock.lets_go)
+    except TimeoutError:
+        raise TooSlow from None
+
+
 class _Patterns:
     """Stands for the module `re` in the copies."""
 
-    @staticmethod
-    def search(pattern: str, text: str) -> Any:
-        try:
-            return compiled(pattern).search(text, timeout=_left_s(), concurrent=True)
-        except TimeoutError:
-            raise TooSlow from None
+    search = staticmethod(search)
 
 
 def _equal(one: Any, two: Any) -> bool:
@@ -122,7 +129,15 @@ def _make() -> Any:
     keywords = _copies(_keywords, re=_Patterns, **shared | {"equal": _equal})
     timed = {name: _timed(keywords[f.__name__]) for name, f in Draft202012Validator.VALIDATORS.items()}
     extend: Any = validators.extend
-    return extend(Draft202012Validator, timed)
+    made = extend(Draft202012Validator, timed)
+    fields = [(one.name, one.alias) for one in made.__attrs_attrs__ if one.init]
+
+    def evolve(self: Any, **changes: Any) -> Any:
+        """The same validator for another schema: the library's own is unbounded wherever a schema has `$schema`."""
+        return made(**{alias: getattr(self, name) for name, alias in fields} | changes)
+
+    made.evolve = evolve
+    return made
 
 
 BoundedValidator: Final = _make()

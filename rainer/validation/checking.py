@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rainer.errors import InvalidDocument, MalformedPayload, RainerError, RuleBroken, UnavailableError
 from rainer.model.commit import Draft
@@ -12,6 +12,9 @@ from rainer.validation.documents import Document, read
 from rainer.validation.hooks import HookDown, HookRefusal, Hooks, Proposed
 from rainer.validation.in_force import InForce
 from rainer.validation.refused import RefusedDraft, broken, steps
+
+_LITTLE_BYTES: Final = 1024
+_MOMENT_S: Final = 0.002
 
 
 class Held(NamedTuple):
@@ -79,8 +82,29 @@ def held(in_force: InForce, drafts: Iterable[Draft], forms: Iterable[str]) -> li
     return found
 
 
-def check_schemas(in_force: InForce, found: Iterable[Held]) -> None:
-    """Hold payloads to the schemas that rules ask for; RefusedDraft. Bounded in time, whatever they say."""
+def is_little(found: Iterable[Held]) -> bool:
+    """Whether so little is to be parsed that a thread for it would cost more than it."""
+    return sum(len(one.draft.payload or b"") for one in found) <= _LITTLE_BYTES
+
+
+def check_quickly(in_force: InForce, found: Sequence[Held]) -> bool:
+    """Hold little payloads to schemas on the spot; False where that takes longer than a moment. RefusedDraft."""
+    if not in_force.has_schemas:
+        return not in_force.unreadable
+    from rainer.validation.bounded import TooSlow
+
+    try:
+        check_schemas(in_force, found, seconds=_MOMENT_S)
+    except TooSlow:
+        return False
+    return True
+
+
+def check_schemas(in_force: InForce, found: Iterable[Held], *, seconds: float | None = None) -> None:
+    """Hold payloads to the schemas that rules ask for; RefusedDraft. Bounded in time, whatever they say.
+
+    With `seconds` that is the bound, and its end is TooSlow.
+    """
     if in_force.unreadable:
         one = next(iter(found))
         hint = "mend rainer/rules; a forced commit passes"
@@ -91,17 +115,25 @@ def check_schemas(in_force: InForce, found: Iterable[Held]) -> None:
     from rainer.validation.bounded import within
     from rainer.validation.schemas import CHECK_S
 
-    with within(CHECK_S):
+    is_quick = seconds is not None
+    with within(CHECK_S if seconds is None else seconds, lets_go=not is_quick):
         for one in found:
-            if one.draft.payload is not None:
-                for rule in one.rules:
-                    error = fault_of(in_force, rule, one.where, one.form, one.draft.key, one.draft.payload)
-                    if error is not None:
-                        raise one.refuse(error)
+            if one.draft.payload is None:
+                continue
+            for rule in one.rules:
+                d = one.draft
+                error = fault_of(in_force, rule, one.where, one.form, d.key, one.draft.payload, is_quick=is_quick)
+                if error is not None:
+                    raise one.refuse(error)
 
 
-def fault_of(in_force: InForce, rule: Rule, where: str, form: str, key: str, payload: bytes) -> RainerError | None:
-    """What the schema of a rule, if it has one, finds wrong with a payload; to be asked inside `within`."""
+def fault_of(
+    in_force: InForce, rule: Rule, where: str, form: str, key: str, payload: bytes, *, is_quick: bool = False
+) -> RainerError | None:
+    """What the schema of a rule, if it has one, finds wrong with a payload; to be asked inside `within`.
+
+    That the time for it is over is a fault as well, or, if it `is_quick`, TooSlow.
+    """
     if rule.schema is None:
         return None
     try:
@@ -110,7 +142,14 @@ def fault_of(in_force: InForce, rule: Rule, where: str, form: str, key: str, pay
         error = broken(rule, where, e.message)
         error.details |= {name: e.details[name] for name in ("line", "column", "pointer") if name in e.details}
         return error
-    fault = in_force.schemas.fault(rule.schema, document)
+    from rainer.validation.bounded import TooSlow
+
+    try:
+        fault = in_force.schemas.fault(rule.schema, document)
+    except TooSlow:
+        if is_quick:
+            raise
+        return broken(rule, where, "to check it takes too long")
     return None if fault is None else broken(rule, where, fault.message, path=fault.path, document=document)
 
 

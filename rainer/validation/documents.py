@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from rainer.errors import MalformedPayload
+from rainer.errors import InvalidDocument, MalformedPayload
 from rainer.model import formats, placed_yaml
-from rainer.validation.places import Path, Place, in_json, in_toml, in_yaml
+from rainer.validation.places import Path, Place, in_json, in_toml, in_yaml, json_twice, pointer_of
+from rainer.validation.yaml_values import yaml_value
 
 _SUFFIXES: Final = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}
 
@@ -26,10 +27,10 @@ def read(form: str, key: str, payload: bytes) -> Document:
     """The document of a payload; `form` is the namespace's format. MalformedPayload, with line and column.
 
     Where the namespace takes anything the key's suffix says what it is; without one, JSON if it begins like that, else
-    YAML. Of YAML: dates and binaries are text, as they are written; names of members too.
+    YAML. Of YAML: dates and binaries are text, as they are written; names of members too. What says something twice is
+    refused: of what counts another reader may think otherwise, and a schema would have looked at the wrong one.
     """
     found = form if form != "any" else _form_of(key, payload)
-    formats.check_payload(found, payload)
     return _READERS[found](payload)
 
 
@@ -39,14 +40,44 @@ def _form_of(key: str, payload: bytes) -> str:
 
 
 def _read_json(payload: bytes) -> Document:
-    text = payload.decode("utf-8-sig")
     try:
-        return Document(json.loads(text), lambda path: in_json(text, path))
-    except ValueError as e:  # only numbers of thousands of digits are left
-        raise MalformedPayload(f"Malformed input: {e}") from None
+        text = payload.decode("utf-8-sig")
+        return Document(_decode(text), lambda path: in_json(text, path))
+    except _Twice:
+        raise _there_twice(text) from None
+    except (ValueError, RecursionError) as e:
+        formats.check_payload("json", payload)  # which tells what and where
+        raise MalformedPayload(f"Malformed input: {e}") from None  # a number of thousands of digits
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _Twice(Exception):
+    """A name is there twice in an object."""
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise _Twice
+    return found
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object).decode
+
+
+def _there_twice(text: str) -> InvalidDocument:
+    """The error of an object that says something twice: readers differ in which of them counts."""
+    path, (line, column) = json_twice(text)
+    pointer = pointer_of(path)
+    where = f"{pointer}, line {line}, column {column}"
+    return InvalidDocument(f"{where}: {path[-1]!r} is there twice", pointer=pointer, line=line, column=column)
 
 
 def _read_toml(payload: bytes) -> Document:
+    formats.check_payload("toml", payload)  # a deep one keeps its parser busy for minutes
     text = payload.decode("utf-8-sig")
     try:
         return Document(_without_times(tomllib.loads(text)), lambda path: in_toml(text, path))
@@ -64,40 +95,7 @@ def _without_times(value: Any) -> Any:
 
 def _read_yaml(payload: bytes) -> Document:
     root = placed_yaml.read(payload).node
-    try:
-        return Document(yaml_value(root), lambda path: in_yaml(root, path))
-    except ValueError as e:
-        raise MalformedPayload(f"Malformed input: {e}") from None
-
-
-def yaml_value(root: Any) -> Any:
-    """The plain value of a composed document. Whatever an alias repeats is made once and shared."""
-    import yaml
-
-    builder: Any = yaml.constructor.SafeConstructor()
-    scalars: dict[str, Callable[[Any], Any]] = {
-        "null": lambda _: None,
-        "bool": builder.construct_yaml_bool,
-        "int": builder.construct_yaml_int,
-        "float": builder.construct_yaml_float,
-    }
-    made: dict[int, Any] = {}
-
-    def value(node: Any) -> Any:
-        if id(node) not in made:
-            made[id(node)] = built(node)
-        return made[id(node)]
-
-    def built(node: Any) -> Any:
-        if node.id == "scalar":
-            read_scalar: Callable[[Any], Any] | None = scalars.get(node.tag.removeprefix("tag:yaml.org,2002:"))
-            return str(node.value) if read_scalar is None else read_scalar(node)
-        if node.id == "sequence":
-            return [value(item) for item in node.value]
-        builder.flatten_mapping(node)
-        return {str(name.value): value(member) for name, member in node.value}
-
-    return value(root)
+    return Document(yaml_value(root), lambda path: in_yaml(root, path))
 
 
 _READERS: Final = {"json": _read_json, "yaml": _read_yaml, "toml": _read_toml}

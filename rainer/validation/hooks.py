@@ -120,7 +120,7 @@ class Hooks:
         try:
             return self.begin(rule, proposed).result(rule.timeout_s + _GRACE_S)
         except TimeoutError:
-            raise too_slow(rule) from None
+            raise too_slow(rule.timeout_s) from None
 
     def _ask(self, rule: Rule, proposed: Proposed) -> HookRefusal | None:
         assert rule.hook is not None
@@ -145,12 +145,14 @@ class Hooks:
         try:
             answer = self._connections.request(
                 "POST", url, body=proposed.to_json(), headers={"Content-Type": "application/json"}, redirect=False,
-                timeout=urllib3.Timeout(total=timeout_s), preload_content=False,
+                timeout=urllib3.Timeout(total=timeout_s), preload_content=False, decode_content=False,
             )  # fmt: skip
             try:
                 body = _read(answer, end)
             finally:
                 answer.close()
+        except urllib3.exceptions.TimeoutError:
+            raise too_slow(timeout_s) from None
         except (urllib3.exceptions.HTTPError, OSError) as e:
             raise HookDown(redact(f"it cannot be asked: {type(e).__name__}: {e}")) from None
         if 200 <= answer.status < 300:
@@ -160,9 +162,9 @@ class Hooks:
         raise HookDown(f"it answered {answer.status}")
 
 
-def too_slow(rule: Rule) -> HookDown:
+def too_slow(timeout_s: float) -> HookDown:
     """It took longer than its rule gives it."""
-    return HookDown(f"it did not answer within {rule.timeout_s:g} s")
+    return HookDown(f"it did not answer within {timeout_s:g} s")
 
 
 def wait_s(rule: Rule) -> float:
@@ -171,7 +173,7 @@ def wait_s(rule: Rule) -> float:
 
 
 def _read(answer: Any, end: float) -> bytes:
-    """An answer's body, bounded in bytes and time: a server may drip."""
+    """An answer's body as it was sent, bounded in bytes and time: a server may drip, and little may unpack to much."""
     body = b""
     while part := answer.read1(ANSWER_BYTES_MAX):
         body += part

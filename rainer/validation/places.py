@@ -80,6 +80,33 @@ def _json_member(text: str, at: int, step: str) -> int | None:
     return found
 
 
+_JSON_TOKEN: Final = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]', re.DOTALL)
+
+
+def json_twice(text: str) -> tuple[list[str | int], Place]:
+    """The path and the place of the first name that an object has for the second time; there must be one."""
+    path: list[str | int] = []
+    names: list[set[str] | None] = []
+    is_name = False
+    for token in _JSON_TOKEN.finditer(text):
+        what = token[0]
+        if what in "{[":
+            names.append(set() if what == "{" else None)
+            path.append("" if what == "{" else 0)
+        elif what in "}]":
+            names.pop()
+            path.pop()
+        elif what == "," and names[-1] is None:
+            path[-1] = int(path[-1]) + 1
+        elif is_name and (seen := names[-1]) is not None and what != ",":
+            path[-1] = name = json.loads(what)
+            if name in seen:
+                return path, in_text(text, token.start())
+            seen.add(name)
+        is_name = what in "{," and names[-1] is not None
+    return path, Place(1, 1)
+
+
 # YAML
 
 

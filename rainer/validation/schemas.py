@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -17,13 +17,16 @@ from rainer.errors import InvalidDocument
 from rainer.model import placed_yaml
 from rainer.model.rules import SCHEMA_PREFIX
 from rainer.validation.bounded import SCHEMA_FORMATS, BoundedValidator, TooSlow, within
-from rainer.validation.documents import Document, yaml_value
+from rainer.validation.documents import Document
 from rainer.validation.places import Path, in_yaml, pointer_of
+from rainer.validation.quick import Check, compile_schema
+from rainer.validation.yaml_values import yaml_value
 
 CHECK_S: Final = 5.0
 """How long the schemas may take over one submission, or one schema over being checked itself."""
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCES: Final = ("$ref", "$dynamicRef")
+_OF_SCHEMAS: Final = BoundedValidator(BoundedValidator.META_SCHEMA, format_checker=SCHEMA_FORMATS)
 _MESSAGE_CHARS_MAX: Final = 300
 _ERRORS_LOOKED_AT: Final = 50
 
@@ -57,16 +60,16 @@ def read_schema(key: str, payload: bytes) -> Schema:
     schema = Schema(key, yaml_value(root), root)
     if not isinstance(schema.value, dict | bool):
         raise schema.fail("a schema is a mapping, or true or false", ())
-    dialect = schema.value.get("$schema", _DIALECT) if isinstance(schema.value, dict) else _DIALECT
-    if str(dialect).rstrip("#") != _DIALECT:
-        raise schema.fail(f"schemas here are of {_DIALECT}", ("$schema",))
+    for path, dialect in _texts(schema.value, ("$schema",)):
+        if dialect.rstrip("#") != _DIALECT:
+            raise schema.fail(f"schemas here are of {_DIALECT}", path)
     try:
         with within(CHECK_S):
-            BoundedValidator.check_schema(schema.value, format_checker=SCHEMA_FORMATS)
-    except SchemaError as e:
-        raise schema.fail(_shown(e.message), tuple(e.absolute_path)) from None
+            error: Any = best_match(_OF_SCHEMAS.iter_errors(schema.value))
     except (TooSlow, RecursionError):
         raise schema.fail("it cannot be checked: it is too deep, or takes too long", ()) from None
+    if error is not None:
+        raise schema.fail(_shown(error.message), tuple(error.absolute_path))
     return schema
 
 
@@ -78,6 +81,7 @@ class Schemas:
     broken: dict[str, str] = field(default_factory=dict)
     _read: dict[str, Schema] = field(default_factory=dict)
     _validators: dict[str, Any] = field(default_factory=dict)
+    _quick: dict[str, Check | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, payloads: Mapping[str, bytes], before: Schemas | None = None) -> Schemas:
@@ -97,6 +101,7 @@ class Schemas:
         resources = [(one.key, DRAFT202012.create_resource(one.value)) for one in found._read.values()]
         registry: Registry[Any] = REGISTRY.with_resources(resources).crawl()
         for name, one in found._read.items():
+            found._quick[name] = compile_schema(one.value)
             # Its own resolver begins at its key, so that `schema.other` beside it is found, and nothing is fetched.
             found._validators[name] = BoundedValidator(
                 one.value, registry=registry, _resolver=registry.resolver(one.key)
@@ -106,7 +111,7 @@ class Schemas:
     def check_references(self) -> None:
         """InvalidDocument for the first reference that leads nowhere; nothing is ever fetched."""
         for name, schema in self._read.items():
-            for path, target in _references(schema.value, ()):
+            for path, target in _references(schema.value):
                 try:
                     self._validators[name]._resolver.lookup(target)
                 except Unresolvable:
@@ -124,19 +129,20 @@ class Schemas:
             if one in found or one not in self._read:
                 continue
             found.add(one)
-            targets = (target.partition("#")[0] for _, target in _references(self._read[one].value, ()))
+            targets = (target.partition("#")[0] for _, target in _references(self._read[one].value))
             waiting += [target.removeprefix(SCHEMA_PREFIX) for target in targets if target.startswith(SCHEMA_PREFIX)]
         return frozenset(self.prints[one] for one in found)
 
     def fault(self, name: str, document: Document) -> Fault | None:
-        """What a schema finds wrong with a document; to be asked inside `within`."""
+        """What a schema finds wrong with a document; to be asked inside `within`, and TooSlow when that is over."""
         validator = self._validators.get(name)
         if validator is None:
             return Fault(f"its schema {name!r} cannot be used: {self.broken.get(name, 'it is not there')}", ())
+        quick = self._quick.get(name)
+        if quick is not None and quick(document.value):
+            return None
         try:
             found = _best(validator.iter_errors(document.value))
-        except TooSlow:
-            return Fault(f"to check it takes over {CHECK_S:g} s", ())
         except RecursionError:
             return Fault("it, or its schema, is nested too deeply to be checked", ())
         except Unresolvable as e:
@@ -166,14 +172,21 @@ def _shown(text: str) -> str:
     return plain if len(plain) <= _MESSAGE_CHARS_MAX else f"{plain[:_MESSAGE_CHARS_MAX]}…"
 
 
-def _references(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _references(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every reference in a schema and where it stands. What only looks like one (in an example) is not told apart."""
+    return _texts(value, _REFERENCES)
+
+
+def _texts(
+    value: Any, wanted: Collection[str], path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The texts in a schema that stand under one of some names, and where they stand."""
     if isinstance(value, dict):
         for name, member in value.items():
-            if name in _REFERENCES and isinstance(member, str):
+            if name in wanted and isinstance(member, str):
                 yield (*path, name), member
             elif name not in ("const", "enum", "examples", "default"):
-                yield from _references(member, (*path, name))
+                yield from _texts(member, wanted, (*path, name))
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            yield from _references(item, (*path, place))
+            yield from _texts(item, wanted, (*path, place))

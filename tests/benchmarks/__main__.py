@@ -16,6 +16,8 @@ from tests.benchmarks import (
     caching,
     fan_out,
     fetching,
+    holding,
+    java_mirrors,
     listing,
     load,
     machine,
@@ -36,7 +38,7 @@ from tests.services.seaweedfs import SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 _FULL = Pace(rounds=5, seconds=3, warm_up_s=1, heads=100_000)
-_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.1)
+_QUICK = Pace(rounds=1, seconds=1, warm_up_s=0, heads=2_000, http_mirrors=50, objects_share=0.02)
 
 
 class Stage(NamedTuple):
@@ -60,6 +62,7 @@ _STAGES = (
         "64 writers on MariaDB", throughput.on_mariadb, (load.missing_wrk, MariaDB.available),
         ("commits/mariadb/one", "groups/mariadb"),
     ),
+    Stage("identity and a schema, 64 writers on SQLite", holding.on_sqlite, (load.missing_wrk,), holding.ROWS),
     Stage(
         "1 writer", throughput.with_one_writer, (load.missing_wrk, PostgreSQL.available, EtcdPeer.available),
         ("single/postgresql/p50", "single/postgresql/p99", "single/sqlite/p50", "single/sqlite/p99"),
@@ -85,6 +88,10 @@ _STAGES = (
         "ZooKeeper mirrors: beside kazoo's", mirrors.tree_cache, (ZooKeeper.available,), ("mirrors/treecache",)
     ),
     Stage("the web page: many keys", pages.many_keys, (), pages.ROWS),
+    Stage(
+        "Java mirrors on ZooKeeper", java_mirrors.measure, (ZooKeeper.available, java_mirrors.missing),
+        java_mirrors.ROWS,
+    ),
     Stage("cache hits", caching.hits, (caching.missing_peers,), caching.HIT_ROWS),
     Stage("fetch from S3", fetching.fetching, (SeaweedFS.available, fetching.missing_s5cmd), fetching.ROWS),
     Stage("resolve assets", resolving.resolving, (), resolving.ROWS),

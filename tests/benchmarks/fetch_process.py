@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 THREADS = 8
@@ -32,6 +31,8 @@ def through_the_cache(items: list[Item], folder: Path) -> None:
 
 def to_files(items: list[Item], folder: Path) -> None:
     """The store alone: into a temporary file, verified, renamed."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from rainer.store import Stores, fetch
 
     stores = Stores()

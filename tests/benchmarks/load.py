@@ -77,13 +77,13 @@ def missing_wrk() -> str | None:
     return None if find_binary("wrk") else "wrk not found in PATH"
 
 
-def write(peer: Peer, kind: str, pace: Pace, connections: int = CONNECTIONS) -> Load:
-    """Writes (`commit` or `put`) of distinct keys whose versions rise; each one that is counted was kept."""
+def write(peer: Peer, kind: str, pace: Pace, connections: int = CONNECTIONS, token: str = "") -> Load:
+    """Writes (`commit`, `document`, `put`) of distinct keys whose versions rise; each one that is counted was kept."""
     if pace.warm_up_s:
-        _drive(peer, kind, next(_prefixes), connections, pace.warm_up_s)
+        _drive(peer, kind, next(_prefixes), connections, pace.warm_up_s, token)
     for _ in range(_ATTEMPTS):
         before = _settled(peer)
-        load = _drive(peer, kind, next(_prefixes), connections, pace.seconds)
+        load = _drive(peer, kind, next(_prefixes), connections, pace.seconds, token)
         kept = _settled(peer) - before
         # When wrk stops, each connection may have one request under way that is kept and never counted.
         if not load.requests <= kept <= load.requests + connections:
@@ -120,12 +120,12 @@ def _settled(peer: Peer) -> int:
     return seen[-1]
 
 
-def _drive(peer: Peer, kind: str, prefix: str, connections: int, seconds: int) -> Load:
+def _drive(peer: Peer, kind: str, prefix: str, connections: int, seconds: int, token: str = "") -> Load:
     """One run of wrk; anything but answers of success makes it worthless."""
     command = [
         *(str(find_binary("wrk")), "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"),
         *("--timeout", "20s", "--script", str(_SCRIPT), peer.url),
-        *("--", kind, prefix, str(KEYS), str(PAYLOAD_BYTES)),
+        *("--", kind, prefix, str(KEYS), str(PAYLOAD_BYTES), *([token] if token else [])),
     ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     last = done.stdout.rstrip().rpartition("\n")[2]

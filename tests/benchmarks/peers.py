@@ -24,15 +24,19 @@ _TOP = Path(__file__).resolve().parents[2]
 _TRANSACTION_OPERATIONS = 100  # etcd takes 128 at most
 
 
-def _ask(url: str, body: Any = None) -> bytes:
+def ask(url: str, body: Any = None, token: str = "") -> bytes:
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=120) as answer:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=120) as answer:
         found: bytes = answer.read()
         return found
 
 
 class Rainer(RainerServer):
     """`rainer serve` with its default options, its log in a file."""
+
+    token = ""
+    """What it is asked with."""
 
     def start(self) -> None:
         """Start it, and refuse to measure a database that could lose an acknowledged commit."""
@@ -43,7 +47,7 @@ class Rainer(RainerServer):
 
     def status(self) -> dict[str, Any]:
         """Its own word on itself."""
-        found: dict[str, Any] = json.loads(_ask(f"{self.url}/-/status"))
+        found: dict[str, Any] = json.loads(ask(f"{self.url}/-/status", token=self.token))
         return found
 
     def kept(self) -> int:
@@ -51,13 +55,13 @@ class Rainer(RainerServer):
 
     def groups(self) -> tuple[int, int]:
         """Commits kept, and the transactions that kept them, since it started."""
-        text = _ask(f"{self.url}/-/metrics").decode()
+        text = ask(f"{self.url}/-/metrics", token=self.token).decode()
         return _counter(text, "rainer_commits_total"), _counter(text, "rainer_groups_total")
 
     def fill(self, keys: Sequence[str]) -> None:
         """First versions of these keys, as one changeset."""
         commits = [{"key": key, "version": 1, "payload_utf8": "x" * PAYLOAD_BYTES} for key in keys]
-        _ask(f"{self.url}/-/changesets", {"author": "bench", "comment": "to be read", "commits": commits})
+        ask(f"{self.url}/-/changesets", {"author": "bench", "comment": "to be read", "commits": commits})
 
 
 def _counter(text: str, name: str) -> int:
@@ -100,7 +104,7 @@ class OneTransaction(ProcessService):
         return True
 
     def kept(self) -> int:
-        return int(_ask(f"{self.url}/count"))
+        return int(ask(f"{self.url}/count"))
 
 
 class EtcdPeer(Etcd):
@@ -117,14 +121,14 @@ class EtcdPeer(Etcd):
         value = _base64("x" * PAYLOAD_BYTES)
         puts = [{"requestPut": {"key": _base64(key), "value": value}} for key in keys]
         for start in range(0, len(puts), _TRANSACTION_OPERATIONS):
-            _ask(f"{self.url}/v3/kv/txn", {"success": puts[start : start + _TRANSACTION_OPERATIONS]})
+            ask(f"{self.url}/v3/kv/txn", {"success": puts[start : start + _TRANSACTION_OPERATIONS]})
         everything = {"key": _base64("\0"), "range_end": _base64("\0"), "count_only": True}
         found = int(self._range(everything)["count"])
         if found < len(keys):
             raise WrongMeasure(f"etcd holds {found} keys, not {len(keys)}")
 
     def _range(self, body: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(_ask(f"{self.url}/v3/kv/range", body))
+        found: dict[str, Any] = json.loads(ask(f"{self.url}/v3/kv/range", body))
         return found
 
 

@@ -1,5 +1,6 @@
 -- wrk's side of a measure:  wrk -s requests.lua URL -- KIND PREFIX KEYS PAYLOAD_BYTES
--- KIND: commit (Rainer's POST), get (its GET of a head), put and range (etcd's JSON gateway).
+-- KIND: commit (Rainer's POST), document (the same of JSON, with a token after PAYLOAD_BYTES where one is needed), get
+-- (its GET of a head), put and range (etcd's JSON gateway).
 -- Requests are put together by hand: wrk.format would take a share of the machine that belongs to the servers.
 
 local DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -27,10 +28,17 @@ end
 -- or to one part where the request is always the same.
 local kinds = {}
 
-function kinds.commit(key, payload)
-  local whole = http("POST", "/diary/" .. key .. "/\0", "X-Rainer-Author: bench\r\nX-Rainer-Comment: measured\r\n", payload)
+function kinds.commit(key, payload, more)
+  local headers = "X-Rainer-Author: bench\r\nX-Rainer-Comment: measured\r\n" .. (more or "")
+  local whole = http("POST", "/diary/" .. key .. "/\0", headers, payload)
   local at = whole:find("\0", 1, true)
   return whole:sub(1, at - 1), whole:sub(at + 1)
+end
+
+function kinds.document(key, payload, token)
+  local frame = '{"retries": 3, "hosts": ["a", "b"], "ratio": 0.5, "text": ""}'
+  local document = frame:sub(1, -3) .. payload:sub(#frame + 1) .. '"}'
+  return kinds.commit(key .. ".json", document, token and "Authorization: Bearer " .. token .. "\r\n")
 end
 
 function kinds.get(key)
@@ -52,7 +60,7 @@ function init(args)
   local kind, prefix, payload = kinds[args[1]], args[2], string.rep("x", tonumber(args[4]))
   keys = tonumber(args[3])
   for i = 1, keys do
-    heads[i], tails[i] = kind(prefix .. (i - 1), payload)
+    heads[i], tails[i] = kind(prefix .. (i - 1), payload, args[5])
   end
 end
 

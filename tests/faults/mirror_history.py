@@ -123,7 +123,11 @@ def look(mirror: Shown) -> tuple[Position | None, dict[str, Any], frozenset[str]
 
 
 def values(commits_by_key: Mapping[str, Any]) -> dict[str, Value]:
-    return {key: Value.of(commit.version, commit.payload) for key, commit in commits_by_key.items()}
+    """Of commits, or, from a program that tells no payloads, of values."""
+    return {
+        key: found if isinstance(found, Value) else Value.of(found.version, found.payload)
+        for key, found in commits_by_key.items()
+    }
 
 
 class Recorder:

@@ -48,10 +48,12 @@ class Scene:
         self.place: Place = place_of(root, CONTENTS)
         self.target = root / "p.zip"
 
-    def pack(self, death: SteppedDeath | None, *, replace_existing: bool = False) -> None:
+    def pack(
+        self, death: SteppedDeath | None, *, replace_existing: bool = False, paths: list[str] | None = None
+    ) -> None:
         with self.place.cache() as cache, self.place.assets(cache) as assets:
             make_pack(
-                assets, self.target, size_bytes_max=PART_BYTES, replace_existing=replace_existing,
+                assets, self.target, paths=paths, size_bytes_max=PART_BYTES, replace_existing=replace_existing,
                 progress=None if death is None else lambda _: death.step(),
             )  # fmt: skip
 
@@ -60,9 +62,9 @@ class Scene:
             unpack([self.target], cache, lock=self.root / "out.lock", progress=lambda _: death.step())
 
 
-def wrong_packs(scene: Scene) -> list[str]:
-    """After a packing that died: every file of a final name is whole, the first part only stands with all others, and
-    packing again succeeds and leaves nothing."""
+def wrong_packs(scene: Scene, *, was_there: bool = False) -> list[str]:
+    """After a packing that died: every file of a final name is whole, the first part only stands with all others, what
+    was there, or what was to come, can be read; and packing again succeeds and leaves nothing."""
     found = []
     for path in scene.root.glob("p*.zip"):
         try:
@@ -70,6 +72,11 @@ def wrong_packs(scene: Scene) -> list[str]:
         except RainerError as e:
             if "missing" not in str(e) or path.name == "p.1.zip":
                 found.append(f"{path.name}: {e}")
+    if was_there or list(scene.root.glob("p*.zip")):
+        try:
+            open_pack([scene.target]).verify()
+        except RainerError as e:
+            found.append(f"neither the old pack nor the new one can be read: {e}")
     scene.pack(None, replace_existing=True)
     open_pack([scene.target]).verify()
     left = [path.name for path in scene.root.iterdir() if path.name.startswith(".")]
@@ -101,11 +108,19 @@ def _pack_twice(scene: Scene) -> None:
     scene.pack(None)
 
 
+def _pack_another(scene: Scene) -> None:
+    scene.pack(None, paths=list(CONTENTS)[:-1])
+
+
+def _wrong_replaced(scene: Scene) -> list[str]:
+    return wrong_packs(scene, was_there=True)
+
+
 Action = tuple[Callable[[Scene], object], Callable[[Scene, SteppedDeath], object], Callable[[Scene], list[str]]]
 
 ACTIONS: Final[dict[str, Action]] = {
     "pack": (lambda _: None, lambda scene, death: scene.pack(death), wrong_packs),
-    "replace a pack": (_pack_twice, lambda scene, death: scene.pack(death, replace_existing=True), wrong_packs),
+    "replace a pack": (_pack_another, lambda scene, death: scene.pack(death, replace_existing=True), _wrong_replaced),
     "unpack": (_pack_twice, lambda scene, death: scene.unpack(death), wrong_cache),
 }
 

@@ -69,6 +69,16 @@ def test_what_any_version_of_any_manifest_names_stays(here: Room) -> None:
     assert set(before) - set(here.objects()) == {STRAY}
 
 
+def test_where_nobody_can_tell_what_is_named_nothing_is_removed(here: Room) -> None:
+    names = json.dumps({PATH: "1.1.0"})
+    here.client.commit("deep", ("[" * 5_000 + names + "]" * 5_000).encode(), version=1, author="me")
+    for dry_run in (True, False):
+        with pytest.raises(InvalidError, match="nested too deeply") as caught:
+            here.collect(dry_run=dry_run)
+        assert "what version 1 of 'deep' in" in str(caught.value)
+    assert here.objects() == ["foo/bar.1.0.0.csv", STRAY]
+
+
 def test_nothing_younger_than_the_grace_age_or_ageless(here: Room) -> None:
     day = 86_400.0
     store = Older(MemoryStore(here.store.url), {STRAY: 6.9 * day, "foo/bar.1.2.0.csv": 7.1 * day})

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rainer.cache import AssetCache
+from rainer.cache import AssetCache, locking
 from tests.caching import OwnStore, cache_of, digest, used_before
 from tests.faults.cache_tasks import end, finish, line, start
 from tests.object_server import ObjectServer
@@ -32,7 +32,7 @@ def test_fifty_processes_make_one_request_for_a_cold_file(server: ObjectServer, 
     server.hold(after=1000)
     herd = start("herd", root=tmp_path / "c", url=server.url("data.bin"), sha256=SHA, size=len(DATA), processes=50)
     pids = line(herd)
-    turn = str(tmp_path / "c" / "locks" / SHA[:2])
+    turn = str(tmp_path / "c" / "tmp" / f"{SHA}.0")
     wait_until(lambda: all(_has_open(pid, turn) for pid in pids), 60, "all to have come")
     server.go_on.set()
     paths, codes = finish(herd, 100)
@@ -102,7 +102,8 @@ def test_a_holder_that_dies_releases_also_if_a_child_of_it_lives(tmp_path: Path,
             assert cache.gc(0).removed == 0
             holder.kill()
             holder.wait(20)
-            assert cache.gc(0).removed == 1
+            # A child may not have had its first moment yet, in which it closes its copies of its parent's files.
+            wait_until(lambda: cache.gc(0).removed == 1, 20, "the end of the lease")
             assert not path.exists()
         finally:
             end(holder)
@@ -139,11 +140,9 @@ def test_a_child_that_was_forked_during_a_download_holds_nothing_of_it(server: O
         try:
             server.go_on.set()
             getting.join()
-            locks = [path for path in (tmp_path / "locks").iterdir() if path.name == SHA[:2]]
-            with locks[0].open("r+") as file:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError, if the child had a copy
+            with next((tmp_path / "blobs").glob("*/*/data.bin")).open("rb") as file:  # it was the lock of its key
+                # Never, if the child had a copy; but it may not have had its first moment yet, in which it closes it.
+                wait_until(lambda: locking.try_lock(file.fileno(), exclusive=True), 20, "the end of the child's copy")
         finally:
             os.close(child_waits)
             os.waitpid(pid, 0)

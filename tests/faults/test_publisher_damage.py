@@ -12,7 +12,7 @@ from kazoo.exceptions import NotEmptyError
 
 from rainer.model.commit import Commit
 from rainer.model.serialization import from_bytes, to_bytes
-from tests.faults.mirror_history import Value
+from tests.faults.mirror_history import Value, values
 from tests.faults.mirror_rig import REPAIRED_S, TREE, Rig, hand
 from tests.services.waiting import wait_until
 from tests.services.zookeeper import ZooKeeper
@@ -72,7 +72,7 @@ def test_edits_deletions_inventions_and_garbage_in_data(own_zookeeper: ZooKeeper
         assert rig.commits.one("key-000", b"six") == 6
         deceived.wait_for("key-000", 6, timeout_s=5)
         assert rig.commits.one("key-000", b"seven") == 7
-        assert deceived.wait_for("key-000", 7, timeout_s=5).payload == b"seven"
+        assert values({"": deceived.wait_for("key-000", 7, timeout_s=5)})[""] == Value.of(7, b"seven")
         rig.healed(warm, deceived)
         assert deceived.rejected == {}
         assert publisher.status()[0]["repaired"] >= 8

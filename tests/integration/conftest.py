@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rainer.journal import Journal
+from tests.publishing import Room, room
 from tests.services.rainer import RainerServer
 
 
@@ -18,6 +20,14 @@ def served(_guardian: None) -> Iterator[RainerServer]:
         server.stop()
         verify(server.database)
         assert "Traceback" not in server.output, server.output[-4000:]
+
+
+@pytest.fixture
+def here(served: RainerServer, tmp_path: Path) -> Iterator[Room]:
+    """A publisher's files, client and store, with a manifest and a folder of the store that are the test's own."""
+    made = room(served.url, tmp_path)
+    with made.client:
+        yield made
 
 
 def verify(database: str) -> None:

@@ -28,9 +28,13 @@ class EventStream(Wire):
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = str(last_event_id)
-        self.send(request("GET", f"{path}/-/changes?{query}", headers))
-        self.opened = self._read_opening()
         self._rest = b""
+        try:
+            self.send(request("GET", f"{path}/-/changes?{query}", headers))
+            self.opened = self._read_opening()
+        except BaseException:
+            self.close()
+            raise
 
     def _read_opening(self) -> Answer:
         status = int(self.line().split(b" ")[1])

@@ -23,10 +23,11 @@ grants:
   - {who: [mallory], may: [read, write, approve], on: ["test/*"]}
   - {who: [paul], may: [read, write, approve], on: ["prod/a*"]}
   - {who: [gw], may: [read, write, approve, impersonate], on: ["prod/*"]}
+  - {who: [blind], may: [write], on: ["prod/*"]}
   - {who: [forcer], may: [read, write, force], on: ["prod/*"]}
   - {who: [anonymous], may: [read, write, approve], on: ["prod/*"]}
 """
-NAMES = ("alice", "bob", "carol", "dave", "eve", "mallory", "paul", "gw", "forcer", "Alice")
+NAMES = ("alice", "bob", "carol", "dave", "eve", "mallory", "paul", "gw", "forcer", "blind", "Alice")
 
 
 class People:

@@ -54,6 +54,19 @@ def test_a_removed_key_may_begin_anew(zookeeper_hosts: str, keeper: Keeper) -> N
         wait_until(lambda: sink.payloads == {"a": b"1"}, 10, "the new life of the key")
 
 
+def test_a_tree_that_is_removed_whole_and_made_anew_is_followed_again(
+    zookeeper_hosts: str, keeper: Keeper, raw: TreeWriter
+) -> None:
+    keeper.save(commit("a", 7, b"7"))
+    with following(zookeeper_hosts) as sink:
+        wait_until(lambda: sink.payloads == {"a": b"7"}, 10, "the load")
+        raw.client.delete(ROOT, recursive=True)
+        wait_until(lambda: isinstance(sink.error, NotFoundError), 10, "the loss being said")
+        raw.client.ensure_path(f"{ROOT}/data")
+        raw.client.create(f"{ROOT}/data/b", to_bytes(commit("b", 1, b"1")))
+        wait_until(lambda: sink.payloads == {"b": b"1"}, 10, "the new tree")
+
+
 def test_a_version_that_somebody_lowered_is_not_taken(zookeeper_hosts: str, keeper: Keeper, raw: TreeWriter) -> None:
     keeper.save(commit("a", 7, b"7"))
     with following(zookeeper_hosts) as sink:

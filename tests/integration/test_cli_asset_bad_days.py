@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -120,3 +125,62 @@ def test_paths_are_completed(rainer: CommandLine, top: str) -> None:
     rainer.monkeypatch.setenv("RAINER_URL", AWAY)
     rainer.monkeypatch.setenv("RAINER_CACHE_DIR", str(rainer.folder / "other"))
     assert completed("/") == []
+
+
+def test_files_that_are_no_manifest_are_named(rainer: CommandLine) -> None:
+    file(rainer, b"1\n", "one.csv")
+    for words in (
+        ("asset", "ls", "--lock", "one.csv"), ("asset", "diff", "one.csv"), ("asset", "gc", "-y", "--also", "one.csv"),
+        ("asset", "ls", "--lock", "/dev/zero"), ("asset", "lock", "/dev/zero"),
+        ("asset", "ls", "--cache-dir", "one.csv", "--lock", "one.csv"), ("cache", "info", "--cache-dir", "one.csv"),
+    ):  # fmt: skip
+        result = rainer(*words)
+        assert (result.code, result.out) == (5, b""), words
+        assert words[-1] in result.err, result.err
+
+
+def test_a_pipe_or_a_device_is_written_to_and_stays(rainer: CommandLine, top: str) -> None:
+    add(rainer, f"{top}/a", b"1")
+    pipe = rainer.folder / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as thread:
+        read = thread.submit(pipe.read_bytes)
+        rainer.ok("asset", "get", f"{top}/a", "pipe")
+        assert read.result(10) == b"1"
+    assert pipe.is_fifo()
+    full = rainer("asset", "get", f"{top}/a", "/dev/full")
+    assert (full.code, "/dev/full: No space left on device" in full.err, "make room" in full.err) == (7, True, True)
+    assert Path("/dev/full").is_char_device()
+
+
+def test_what_the_disk_refuses_is_told_of_the_file_that_was_named(rainer: CommandLine, top: str) -> None:
+    add(rainer, f"{top}/a", b"1")
+    rainer.monkeypatch.setattr(import_module("rainer.cache.materialize"), "copy_bytes", _refused(errno.ENOSPC))
+    full = rainer("asset", "get", f"{top}/a", "out")
+    assert (full.code, full.err.splitlines()[0]) == (7, "error: out: No space left on device")
+    rainer.monkeypatch.setattr("pathlib.Path.replace", _refused(errno.EACCES))
+    for words in (("get", f"{top}/a", "out", "--how", "hardlink"), ("lock", "out")):
+        denied = rainer("asset", *words)
+        assert denied.code == 6
+        assert "error: out: Permission denied" in denied.err.splitlines()
+    assert [path.name for path in rainer.folder.iterdir() if "out" in path.name] == []
+    rainer.monkeypatch.setattr("rainer.store.disk.os.pwrite", _refused(errno.ENOSPC))
+    cache = str(rainer.folder / "other")
+    away = rainer("asset", "path", f"{top}/a", "--cache-dir", cache)
+    assert (away.code, f"(the cache {cache})" in away.err) == (7, True)
+
+
+def _refused(number: int) -> Callable[..., None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), ".hidden.new")
+
+    return refuse
+
+
+def test_what_is_so_already_is_nothing_done(rainer: CommandLine, top: str) -> None:
+    add(rainer, f"{top}/a", b"1")
+    assert rainer("asset", "override", f"{top}/a", "--lift").code == 1
+    rainer.ok("asset", "override", f"{top}/a", "/tmp/b")
+    assert rainer("asset", "override", f"{top}/a", "/tmp/b").code == 1
+    near = rainer("asset", "rm", f"{top}/none")
+    assert (near.code, "rainer asset ls" in near.err) == (4, True)

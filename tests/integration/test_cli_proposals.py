@@ -82,6 +82,7 @@ def test_one_proposes_another_looks_and_approves(two: Two) -> None:
     done = two("bob", "approve", proposal, "-m", "good", stdin=b"y\n")
     assert (done.code, "committed prod/db.first version 1 by alice, revision" in done.err) == (0, True)
     assert "approved by bob" in two("carol", "log", "db.first").text
+    assert ": good\nAuthor: alice" in two("carol", "proposal", "show", proposal).text
     assert two("carol", "log", "db.first", "--json").json[0]["approvedBy"] == "bob"
     late = two("carol", "approve", "-y", proposal)
     assert (late.code, "approved by bob before" in late.err) == (3, True)

@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import cast
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import exc
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import QueuePool
 
 from rainer.database.address import parse_address
 from rainer.database.engine import open_engine
@@ -27,6 +29,7 @@ from rainer.journal.loop_thread import LoopThread
 from rainer.journal.row import State
 from rainer.journal.wakeup import Wakeup
 from tests.services.database_service import DatabaseService
+from tests.services.waiting import wait_until
 
 
 def _execute(url: str, statement: sql.Composed) -> None:
@@ -98,6 +101,8 @@ def test_reads_of_a_stopped_server_end_and_closing_does_not_wait_for_them(
             asyncio.run(main(journal))
         finally:
             own_postgresql.resume()
+        pool = cast(QueuePool, journal.engine.pool)
+        wait_until(lambda: pool.checkedout() == 0, 20, "the end of the read that nobody waited for")
 
 
 def _refuse_writes(url: str, grants: str) -> str:

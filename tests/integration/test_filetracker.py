@@ -24,8 +24,8 @@ import requests
 
 from rainer.store import Client
 from tests.integration.filetracker_process import Answerer, Filetracker, end
-from tests.plugins.servers import required_services
 from tests.services.rainer import RainerServer
+from tests.services.required import required_services
 
 pytestmark = pytest.mark.xdist_group("filetracker")
 

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from typing import NoReturn
 import psutil
 import pytest
 
-from tests.plugins.servers import required_services
 from tests.services.process_service import ProcessService, ServiceError
+from tests.services.required import required_services
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("make_run")]
 
@@ -200,7 +201,12 @@ def test_it_ends_with_0_when_it_is_asked_to(made: MadeServer, tmp_path: Path) ->
 
 
 def test_make_test_runs_tests_in_the_clone(made: MadeServer) -> None:
-    """A few of them: all would run this one, too."""
+    """A few of them: all would run this one, too.
+
+    What it needs beside the server's libraries it finds where this run has them: to unpack it all again takes minutes.
+    """
+    (folder,) = (made.clone / ".venv" / "lib").glob("python*/site-packages")
+    (folder / "this_run.pth").write_text(f"{sysconfig.get_path('purelib')}\n", "utf-8")
     done = _make(made.clone, f"PYTHON={sys.executable}", "test", "ARGS=tests/unit/test_model_commit.py", "WORKERS=0")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^[=]+ \d+ passed", done.stdout, re.MULTILINE), done.stdout

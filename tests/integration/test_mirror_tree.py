@@ -144,6 +144,7 @@ def test_wait_returns_when_the_share_has_applied_it(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_until_listed(tree.root, 3, revision=1)
+    monkeypatch.setenv("RAINER_CACHE_DIR", str(tmp_path / "cache"))
     rainer = CommandLine(monkeypatch, tmp_path, f"{tree.root.url}/diary")
     result = rainer.ok("commit", "k", "-", "-m", "why", "--wait", "100%", stdin=b"second")
     assert "applied by 3 of 3 mirrors of diary" in result.err
@@ -158,8 +159,13 @@ def test_wait_returns_when_the_share_has_applied_it(
     assert (told.code, told.error["code"], told.error["retryable"]) == (7, "not-applied", False)
     assert told.json["version"] == 4
     assert len(told.error["behind"]) == 3
+    (tmp_path / "file").write_bytes(b"1")
+    late = rainer("asset", "add", "/a", "file", "--json", "--wait", "2", "--wait-timeout-s", "0.2")
+    assert (late.code, late.error["code"], late.json["version"]) == (7, "not-applied", "1.0.0")
     tree.middle.resume()
     assert rainer("revert", "k", "-y", "--wait", "3", stdin=b"").code == 0
+    for words in (("update", "/a", "file"), ("override", "/a", "/tmp/a"), ("rm", "/a")):
+        assert "applied by 3 of 3 mirrors of diary" in rainer.ok("asset", *words, "--wait", "100%").err
 
 
 def test_with_no_mirror_there_is_nobody_to_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from rainer.journal import Journal
 from rainer.model.policy import PERMISSIONS
 from rainer.service import ServiceOptions, StoreOptions
 from tests.asgi import Caller, calling
+from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.may_leak("the server runs in this process, and begins its threads when it needs them")
 
@@ -195,8 +196,7 @@ def check(served: Served, method: str, example: Example) -> None:
                 assert status not in (401, 403, 500), (permission, place, status)
             else:
                 assert status == 403, (permission, place, status)
-        while time.monotonic() < served.expired_at:
-            time.sleep(0.01)
+        wait_until(lambda: time.monotonic() >= served.expired_at, 30, "the end of a token's time")
         for kind in ("expired", "revoked"):
             assert ask(served, method, example, served.tokens[f"{kind}-{permission}"]) == 401, (permission, kind)
     assert (ask(served, method, example, None) != 403) == (example.needs == NOBODY_MAY), "nobody"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rainer.access import AccessOptions
@@ -98,6 +98,8 @@ def journaled(_guardian: None) -> Iterator[Journaled]:
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(grants=POLICIES)
+@example(grants=[{"who": ["alice"], "may": ["read"], "on": ["diary/a*", "prod/b"]}])
+@example(grants=[{"who": ["anonymous", "*@x"], "may": ["admin"], "on": ["prod/aa*", "prod/c", "diary/x"]}])
 def test_nothing_shows_what_may_not_be_read(journaled: Journaled, grants: list[dict[str, Any]]) -> None:
     journaled.enact(grants)
     for reader in READERS:

@@ -131,6 +131,11 @@ def test_what_is_no_policy_is_refused_with_its_place(ruled: Ruled) -> None:
     assert ruled.post("/-/changesets", changeset, 422)["line"] == 2
 
 
+def test_a_document_that_nobody_obeys_is_refused(ruled: Ruled) -> None:
+    refused = ruled.caller.ask("POST", "/rainer/polcy/1", BOOTSTRAP, b"grants: []")
+    assert (refused.status, refused.json()["hint"]) == (400, "did you mean policy?")
+
+
 def test_only_who_may_administer_everything_changes_it(ruled: Ruled) -> None:
     bob, root = ruled.token("bob"), ruled.token("root")
     bobs = {"who": ["bob"], "may": ["admin"], "on": ["rainer/*", "diary/*"]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,17 +18,9 @@ from rainer.errors import (
 )
 from rainer.model.manifest import Entry, Manifest
 from rainer.store.store import ObjectInfo
-from tests.publishing import DrivenStore, Room, room
-from tests.services.rainer import RainerServer
+from tests.publishing import DrivenStore, Room
 
 PATH = "/foo/bar.csv"
-
-
-@pytest.fixture
-def here(served: RainerServer, tmp_path: Path) -> Iterator[Room]:
-    made = room(served.url, tmp_path)
-    with made.client:
-        yield made
 
 
 def test_what_a_publish_says_and_leaves(here: Room) -> None:

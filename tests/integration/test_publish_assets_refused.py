@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,17 +20,9 @@ from rainer.errors import (
     StoreUnavailable,
     WrongDigest,
 )
-from tests.publishing import DrivenStore, Room, room
-from tests.services.rainer import RainerServer
+from tests.publishing import DrivenStore, Room
 
 PATH = "/foo/bar.csv"
-
-
-@pytest.fixture
-def here(served: RainerServer, tmp_path: Path) -> Iterator[Room]:
-    made = room(served.url, tmp_path)
-    with made.client:
-        yield made
 
 
 def test_an_exact_version_that_is_taken_is_refused(here: Room) -> None:

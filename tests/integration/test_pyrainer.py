@@ -19,9 +19,9 @@ from rainer.client import Client
 from tests.integration.clients import client_of_a_new_namespace
 from tests.integration.mirroring import follow, wait_for_head
 from tests.integration.pyrainer_process import Done, Pyrainer
-from tests.plugins.servers import required_services
 from tests.services import secrets
 from tests.services.rainer import RainerServer
+from tests.services.required import required_services
 
 pytestmark = pytest.mark.xdist_group("pyrainer")
 

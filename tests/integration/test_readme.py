@@ -127,8 +127,9 @@ def test_the_tour_shows_what_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_the_code_blocks_are_in_languages_that_are_run() -> None:
-    kinds = {block.language for block in readme.blocks(TEXT, "sh", "console", "python", "yaml", "")}
-    assert kinds == {"sh", "console", "python", "yaml"}
+    kinds = {block.language for block in readme.blocks(TEXT, "sh", "console", "python", "java", "yaml", "")}
+    # Java: tests/integration/test_java_price_service.py
+    assert kinds == {"sh", "console", "python", "java", "yaml"}
     assert TEXT.count("```") == 2 * len(readme.blocks(TEXT, *kinds))
 
 

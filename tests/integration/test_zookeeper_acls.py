@@ -157,3 +157,24 @@ def test_a_server_that_would_keep_itself_out_takes_no_such_policy(journal: Journ
 
     with pytest.raises((InvalidDocument, RefusedDraft), match="as nobody"):
         asyncio.run(check())
+
+
+def test_a_policy_that_cannot_be_read_opens_no_tree(
+    journal: Journal, zookeeper_hosts: str, seen: dict[str, Seen]
+) -> None:
+    """Such as one that a newer server took, before it was put back: who starts then does not know who may read."""
+    options = ZooKeeperOptions(zookeeper_hosts, **PUBLISHER)
+    enact(journal, {"prod": [digest_of("app", "a")]})
+    with Publisher(journal, options) as publisher:
+        wait_until(lambda: level(publisher), 20, "published")
+    kept = seen["reader"].nodes("prod")
+    assert seen["stranger"].nodes("prod") == []
+    journal.append("policy", b"grants: []\nnewer: yes\n", version=2, author="me", namespace="rainer")
+    journal.append("k", b"2", version=2, author="me", namespace="prod")
+    with Publisher(journal, options) as publisher:
+        wait_until(lambda: "policy" in publisher.error, 20, "that it says why it publishes nothing")
+        assert seen["stranger"].nodes("prod") == []
+        assert set(kept) <= set(seen["reader"].nodes("prod"))
+        enact(journal, {"prod": [digest_of("app", "a")]})
+        wait_until(lambda: level(publisher), 20, "published again")
+        assert seen["stranger"].nodes("prod") == []

@@ -8,14 +8,14 @@ import pytest
 
 from tests.services.azurite import Azurite
 from tests.services.fake_gcs import FakeGcs
+from tests.services.required import do_without
 
 
 @pytest.fixture(scope="session")
 def fake_gcs() -> Iterator[FakeGcs]:
     """A running fake-gcs-server, shared by the tests of this process."""
-    reason = FakeGcs.available()
-    if reason:
-        pytest.skip(reason)
+    if reason := FakeGcs.available():
+        do_without(FakeGcs.name, reason)
     with FakeGcs() as server:
         yield server
 
@@ -29,9 +29,8 @@ def gs_bucket(fake_gcs: FakeGcs) -> str:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     """A running Azurite, shared by the tests of this process."""
-    reason = Azurite.available()
-    if reason:
-        pytest.skip(reason)
+    if reason := Azurite.available():
+        do_without(Azurite.name, reason)
     with Azurite() as server:
         yield server
 

@@ -6,7 +6,6 @@ A server that cannot be started here is a skip with its reason, or a failure whe
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -19,24 +18,21 @@ from tests.services.database_service import DatabaseService
 from tests.services.ensemble import Ensemble
 from tests.services.mariadb import MariaDB
 from tests.services.postgresql import PostgreSQL
+from tests.services.required import do_without, required_services
 from tests.services.seaweedfs import Bucket, SeaweedFS
 from tests.services.zookeeper import ZooKeeper
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs", "chromium")
+_SERVERS = ("postgresql", "mariadb", "zookeeper", "seaweedfs", "fake-gcs-server", "azurite")
+_REQUIRABLE = (*_SERVERS, "java", "chromium")
 
 Server = TypeVar("Server", DatabaseService, ZooKeeper, SeaweedFS)
 
 
-def required_services() -> set[str]:
-    """The names in RAINER_TEST_REQUIRE, separated by spaces or commas."""
-    return set(re.split(r"[\s,]+", os.environ.get("RAINER_TEST_REQUIRE", "").strip())) - {""}
-
-
 def pytest_configure() -> None:
-    unknown = sorted(required_services() - set(_SERVERS))
+    unknown = sorted(required_services() - set(_REQUIRABLE))
     if unknown:
-        raise pytest.UsageError(f"RAINER_TEST_REQUIRE names {', '.join(unknown)}; known are {', '.join(_SERVERS)}")
+        raise pytest.UsageError(f"RAINER_TEST_REQUIRE names {', '.join(unknown)}; known are {', '.join(_REQUIRABLE)}")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,9 +45,7 @@ def _serve(kind: type[Server]) -> Iterator[Server]:
     server = kind.from_environment()
     reason = kind.available() if server.owned else None
     if reason:
-        if kind.name in required_services():
-            pytest.fail(f"{kind.name} is required by RAINER_TEST_REQUIRE: {reason}", pytrace=False)
-        pytest.skip(reason)
+        do_without(kind.name, reason)
     with server:
         yield server
 

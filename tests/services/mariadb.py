@@ -35,6 +35,8 @@ class MariaDB(DatabaseService):
         return None
 
     def _prepare(self) -> None:
+        # In the common folder, another server that starts would take its temporary tables for a dead one's.
+        self._environment["TMPDIR"] = str(self.folder)
         self._run(
             [
                 str(find_binary("mariadb-install-db")),

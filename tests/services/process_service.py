@@ -15,7 +15,7 @@ from typing import Self
 
 from tests.services import guardian, secrets
 from tests.services.machine import free_port, new_folder
-from tests.services.processes import kill_tree, signal_tree
+from tests.services.processes import is_stopped, kill_tree, signal_tree
 from tests.services.waiting import wait_until
 
 _LOG_TAIL = 4000
@@ -145,7 +145,8 @@ class ProcessService(ABC):
     def pause(self) -> None:
         """SIGSTOP the whole tree: connections stay open, nobody answers."""
         self._paused = True
-        signal_tree(self.pid, signal.SIGSTOP)
+        members = signal_tree(self.pid, signal.SIGSTOP)
+        wait_until(lambda: all(map(is_stopped, members)), 10, f"the standstill of {self.name}")
 
     def resume(self) -> None:
         """SIGCONT the whole tree, if it is paused."""

@@ -32,6 +32,14 @@ def signal_tree(pid: int, number: signal.Signals) -> list[psutil.Process]:
     return members
 
 
+def is_stopped(process: psutil.Process) -> bool:
+    """Whether a process stands still, or is gone: SIGSTOP takes effect a moment after it was sent."""
+    try:
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def kill_tree(pid: int) -> None:
     """SIGKILL everything: the tree, and the group it led. Returns when nothing of it runs any more.
 

@@ -11,7 +11,7 @@ RULES = ("ladder", "libraries", "dialects", "environment", "printing")
 
 # From the lowest rung up. A part imports only from rungs below its own, never from its siblings.
 LADDER = (
-    ("errors", "limits"),
+    ("errors", "limits", "late"),
     ("model",),
     ("settings",),
     ("database",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ import sqlalchemy as sa
 from rainer.access import Access, AccessOptions, OidcOptions
 from rainer.access import access as access_module
 from rainer.access.credentials import CERTIFICATE
+from rainer.access.upstream import UpstreamAccess
 from rainer.api.app import create_app
-from rainer.errors import UnauthenticatedError
+from rainer.errors import RateLimited, UnauthenticatedError, UnavailableError
 from rainer.journal import Journal
-from rainer.model.identity import OPEN, Identity
+from rainer.model.identity import ANONYMOUS, OPEN, Identity
 from rainer.service import ServiceOptions
 from tests.asgi import Answered, Caller, calling
 from tests.services import secrets
@@ -216,6 +218,48 @@ def test_each_identity_may_ask_so_often(journal: Journal) -> None:
         assert (guessed[0], guessed[-1]) == (401, 429)
 
 
+def test_who_is_known_is_not_slowed_down_by_strangers_at_the_same_address(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many share an address, behind a proxy: each is looked up every two seconds, and guesses come from there too."""
+    monkeypatch.setattr(access_module, "TOKEN_S", 0)
+    with served(journal, rate_per_s=1, rate_burst=4) as caller:
+        people = [token_of(caller, f"person-{number}") for number in range(3)]
+        for token in people * 3:
+            assert caller.ask("GET", "/-/whoami", token).status == 200
+        guessed = [caller.ask("GET", "/-/whoami", f"guess-{number}").status for number in range(6)]
+        assert guessed[-1] == 429
+        assert caller.ask("GET", "/-/whoami", people[0]).status == 200
+
+
+def test_whoever_has_a_network_of_addresses_is_one(journal: Journal) -> None:
+    """Of IPv6 everybody has 2^64: as many buckets would be no limit, and would push everybody else's out."""
+    with served(journal, rate_per_s=1, rate_burst=2) as caller:
+        access = access_of(caller)
+
+        def ask(address: str) -> Any:
+            return caller.run(access.identify({"client": (address, 1), "path": "/", "headers": [], "method": "GET"}))
+
+        assert ask("2001:db8::1") == ask("2001:db8::ffff:2") == ask("2001:db8:0:1::1") == ANONYMOUS
+        with pytest.raises(RateLimited):
+            ask("2001:db8::3")
+        assert ask("::ffff:10.0.0.1") == ask("::ffff:10.0.0.2") == ask("::ffff:10.0.0.3") == ANONYMOUS
+
+
+def test_an_upstream_that_talks_nonsense_is_said_to_be_unavailable() -> None:
+    async def ask(told: Any) -> None:
+        access = UpstreamAccess(lambda _text: told, AccessOptions(is_on=True))
+        try:
+            await access.identify({"path": "/", "headers": [(b"authorization", b"Bearer secret-word")]})
+        finally:
+            await access.close()
+
+    for told in ([], "x", {"name": "a", "source": "token", "groups": 1}, None):
+        with pytest.raises(UnavailableError) as refusal:
+            asyncio.run(ask(told))
+        assert "secret-word" not in str(refusal.value)
+
+
 # Tokens in the path
 
 
@@ -228,6 +272,9 @@ def test_a_path_may_carry_the_token_where_that_is_on(journal: Journal) -> None:
         assert caller.ask("POST", f"{base}/diary/k%20y/1", body=b"x").json()["author"] == "ada"
         assert caller.ask("GET", f"{base}/diary/k%20y").body == b"x"
         assert caller.ask("GET", f"{base}/diary?limit=1").json()["k y"]["version"] == 1
+        assert caller.ask("POST", f"{base}/diary/other/1", body=b"x").status == 200
+        link = caller.ask("GET", f"{base}/diary?limit=1").headers["link"]
+        assert link.startswith("<?limit=1&after=k+y&")
         missing = caller.ask("GET", f"{base}/-/nothing")
         assert missing.status == 404
         assert token not in missing.body.decode()

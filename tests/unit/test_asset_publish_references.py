@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rainer.assets.collecting_candidates import Candidates
-from rainer.assets.collecting_references import clean, named_by, payloads_of_file
+from rainer.assets.collecting_references import Unreadable, clean, named_by, names_in_file
 from rainer.errors import InvalidError
 from rainer.model.manifest import Entry, Manifest
 from rainer.model.manifest_parts import StoredManifest
@@ -60,6 +60,17 @@ def test_what_names_nothing(payload: bytes) -> None:
     assert named_by(payload) == set()
 
 
+@pytest.mark.parametrize("names", ['{"/a.csv": "1.0.0"}', '"s3://b/a.1.0.0"', '"s3:\\/\\/b\\/a", "\\u0031.0.0"'])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_of_what_is_nested_too_deeply_nobody_can_tell(names: str, encoding: str, tmp_path: Path) -> None:
+    payload = ("[" * 100_000 + names + "]" * 100_000).encode(encoding)
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        named_by(payload)
+    (tmp_path / "deep.json").write_bytes(payload)
+    with pytest.raises(InvalidError, match=r"deep\.json cannot be read: it is nested too deeply"):
+        names_in_file(tmp_path / "deep.json")
+
+
 def test_what_no_asset_can_be_called() -> None:
     assert clean(("a/../b", "1.0.0")) is None
     assert clean(("a/b", "1.0.0")) == ("/a/b", "1.0.0")
@@ -70,11 +81,11 @@ def test_checked_in_files(tmp_path: Path) -> None:
     good, empty = tmp_path / "good.json", tmp_path / "empty.json"
     good.write_text(json.dumps({"/a.csv": "1.0.0"}))
     empty.write_text("{}")
-    assert named_by(payloads_of_file(good)) == {("/a.csv", "1.0.0")}
+    assert names_in_file(good) == {("/a.csv", "1.0.0")}
     with pytest.raises(InvalidError, match="names no assets"):
-        payloads_of_file(empty)
+        names_in_file(empty)
     with pytest.raises(InvalidError, match="cannot be read"):
-        payloads_of_file(tmp_path / "absent")
+        names_in_file(tmp_path / "absent")
 
 
 def _info(name: str) -> ObjectInfo:

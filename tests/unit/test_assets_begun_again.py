@@ -8,7 +8,7 @@ import pytest
 
 import rainer
 from rainer.errors import StoreUnavailable
-from tests.asset_places import Heard, Journal, SlowStore, new_store, put
+from tests.asset_places import Heard, Journal, SlowStore, journal_of, new_store, put
 from tests.mirrors import Absent, at, head, mirror_of
 from tests.services.waiting import wait_until
 
@@ -20,9 +20,7 @@ def store() -> SlowStore:
 
 @pytest.fixture
 def journal(store: SlowStore) -> Journal:
-    made = Journal()
-    made.change({"/a": put(store, "/a", "1.0.0", b"a1"), "/b": put(store, "/b", "1.0.0", b"b1")})
-    return made
+    return journal_of(store, {"/a": b"a1", "/b": b"b1"})
 
 
 def second(journal: Journal, store: SlowStore) -> int:

@@ -15,7 +15,7 @@ from rainer.assets.resolver_view import View
 from rainer.errors import InvalidError, InvalidManifest, NotFoundError, StoreUnavailable, UnavailableError
 from rainer.model.manifest import Entry
 from rainer.store.store import Store
-from tests.asset_places import Heard, Journal, SlowStore, new_store, put, sweep
+from tests.asset_places import Heard, Journal, SlowStore, journal_of, mirrored, new_store, put, sweep
 from tests.services.waiting import wait_until
 
 
@@ -26,14 +26,12 @@ def store() -> SlowStore:
 
 @pytest.fixture
 def journal(store: SlowStore) -> Journal:
-    made = Journal()
-    made.change({"/a": put(store, "/a", "1.0.0", b"a1"), "/b": put(store, "/b", "1.0.0", b"b1")})
-    return made
+    return journal_of(store, {"/a": b"a1", "/b": b"b1"})
 
 
 @pytest.fixture
 def assets(journal: Journal, store: SlowStore, tmp_path: Path) -> Iterator[rainer.Assets]:
-    with journal.mirror() as mirror, rainer.Assets(mirror, store=store, cache=tmp_path / "cache") as made:
+    with mirrored(journal, store, tmp_path) as made:
         yield made
 
 
@@ -41,17 +39,12 @@ def second(journal: Journal, store: SlowStore) -> int:
     return journal.change({"/a": put(store, "/a", "2.0.0", b"a2"), "/b": put(store, "/b", "2.0.0", b"b2")})
 
 
-def hold_back(store: SlowStore, name: str) -> threading.Event:
-    store.reached.clear()
-    return store.held_back.setdefault(store.uri(name), threading.Event())
-
-
 def test_a_set_is_seen_when_all_of_it_is_here(assets: rainer.Assets, journal: Journal, store: SlowStore) -> None:
     heard = Heard()
     assets.on_ready(heard)
     assert assets.wait_until_ready(10).revision == 1
     wait_until(lambda: heard.sets, 10, "the callback was called")
-    gate = hold_back(store, "b.2.0.0")
+    gate = store.hold_back("b.2.0.0")
     revision = second(journal, store)
     assert store.reached.wait(10)
     wait_until(lambda: assets.status == "fetching", 10, "it said that it fetches")
@@ -108,7 +101,7 @@ def test_a_newer_manifest_supersedes_one_that_is_being_fetched(
     heard = Heard()
     assets.on_ready(heard)
     assets.wait_until_ready(10)
-    gate = hold_back(store, "b.2.0.0")
+    gate = store.hold_back("b.2.0.0")
     second(journal, store)
     assert store.reached.wait(10)
     revision = journal.change({"/b": put(store, "/b", "3.0.0", b"b3")})

@@ -12,7 +12,7 @@ import pytest
 import rainer
 from rainer.assets.following import ATTEMPTS_MAX
 from rainer.errors import InvalidError, UnavailableError
-from tests.asset_places import Journal, SlowStore, new_store, put
+from tests.asset_places import Journal, SlowStore, journal_of, mirrored, new_store, put
 from tests.services.waiting import wait_until
 
 
@@ -23,20 +23,13 @@ def store() -> SlowStore:
 
 @pytest.fixture
 def journal(store: SlowStore) -> Journal:
-    made = Journal()
-    made.change({"/a": put(store, "/a", "1.0.0", b"a1")})
-    return made
+    return journal_of(store, {"/a": b"a1"})
 
 
 @pytest.fixture
 def assets(journal: Journal, store: SlowStore, tmp_path: Path) -> Iterator[rainer.Assets]:
-    with journal.mirror() as mirror, rainer.Assets(mirror, store=store, cache=tmp_path / "cache") as made:
+    with mirrored(journal, store, tmp_path) as made:
         yield made
-
-
-def hold_back(store: SlowStore, name: str) -> threading.Event:
-    store.reached.clear()
-    return store.held_back.setdefault(store.uri(name), threading.Event())
 
 
 def test_news_that_comes_as_a_set_arrives_is_not_lost(
@@ -46,7 +39,7 @@ def test_news_that_comes_as_a_set_arrives_is_not_lost(
     assets.wait_until_ready(10)
     follower = assets._follower
     assert follower is not None
-    gate = hold_back(store, "a.2.0.0")
+    gate = store.hold_back("a.2.0.0")
     journal.change({"/a": put(store, "/a", "2.0.0", b"a2")})
     assert store.reached.wait(10)
     wait_until(lambda: bool(follower._attempts and not follower._is_told), 10, "it waits for the set")
@@ -110,7 +103,7 @@ def test_a_store_that_hangs_while_the_manifest_moves_costs_a_few_threads(
     assets.wait_until_ready(10)
     gates = []
     for n in range(2, ATTEMPTS_MAX + 4):
-        gates.append(hold_back(store, f"a.{n}.0.0"))
+        gates.append(store.hold_back(f"a.{n}.0.0"))
         revision = journal.change({"/a": put(store, "/a", f"{n}.0.0", b"a%d" % n)})
         reached = store.reached.wait(10 if n < ATTEMPTS_MAX + 2 else 0.3)  # time enough for one too many
         assert reached == (n < ATTEMPTS_MAX + 2)

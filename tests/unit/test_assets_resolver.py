@@ -15,7 +15,7 @@ from rainer.errors import AssetNotFound, InvalidError, InvalidManifest, NotFound
 from rainer.model.manifest import Entry
 from rainer.model.manifest_parts import part_of
 from rainer.store.store import ObjectInfo
-from tests.asset_places import Journal, SlowStore, new_store, put, sweep
+from tests.asset_places import Journal, SlowStore, journal_of, mirrored, new_store, put, sweep
 
 
 @pytest.fixture
@@ -25,14 +25,12 @@ def store() -> SlowStore:
 
 @pytest.fixture
 def journal(store: SlowStore) -> Journal:
-    made = Journal()
-    made.change({"/foo/bar.csv": put(store, "/foo/bar.csv", "1.0.0", b"one"), "/x": put(store, "/x", "1.0.0", b"x")})
-    return made
+    return journal_of(store, {"/foo/bar.csv": b"one", "/x": b"x"})
 
 
 @pytest.fixture
 def assets(journal: Journal, store: SlowStore, tmp_path: Path) -> Iterator[rainer.Assets]:
-    with journal.mirror() as mirror, rainer.Assets(mirror, store=store, cache=tmp_path / "cache") as made:
+    with mirrored(journal, store, tmp_path) as made:
         yield made
 
 

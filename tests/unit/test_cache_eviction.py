@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,6 +116,35 @@ def test_what_is_held_pinned_or_young_stays(store: OwnStore, tmp_path: Path) -> 
         report = cache.gc(0)
         assert (report.removed, report.freed_bytes, report.kept_bytes) == (1, SIZE, 0)
     assert not any((tmp_path / "blobs").rglob("*.*"))
+
+
+def test_pins_that_cannot_be_read_for_now_may_pin_anything(
+    store: OwnStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, paths = filled(store, tmp_path, 3)
+    with cache:
+        cache.pin("live", [digest(data(1))])
+        (file,) = (tmp_path / "leases").glob("*.pins")
+        with monkeypatch.context() as patch:
+            real = open
+
+            def failing(path: Any, *arguments: Any, **options: Any) -> Any:
+                if str(path) == str(file):
+                    raise OSError(errno.EIO, "Input/output error")
+                return real(path, *arguments, **options)
+
+            patch.setattr("builtins.open", failing)
+            assert cache.gc(0).removed == 0
+            assert cache.info().held == 3
+            with cache_of(store, tmp_path, size_bytes_max=3 * SIZE) as full, pytest.raises(NoSpace):
+                fetch(full, store, 3)
+            assert "nothing is removed" in caplog.text
+        assert cache.gc(0).removed == 2
+        assert there(paths) == [1]
+        file.write_text("damaged")
+        assert cache.unpin(file.name)
+        assert not cache.unpin(file.name)
+        assert cache.gc(0).removed == 1
 
 
 def test_what_a_living_process_was_given_goes_last(store: OwnStore, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,7 @@ def aged(cache: AssetCache, uri: str, seconds: float) -> None:
     """Let a URL have been checked so long ago."""
     ref = cache._parts.refs.get(uri)
     assert ref is not None
-    cache._parts.refs.put(replace(ref, checked_at=time.time() - seconds))
+    cache._parts.refs.put(ref._replace(checked_at=time.time() - seconds))
 
 
 def test_within_the_timeout_nobody_is_asked_and_after_it_the_etag_is(store: OwnStore, uri: str, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_lists_of_baiji_and_of_the_missing() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"a: b", "is no list, but a dict"), (b"- a\n- [b", "is not YAML at line"), (b"- 1", "number 1 of the"),
+        (b"a: b", "is YAML, and no list"), (b"- a\n- [b", "is not YAML at line"), (b"- 1", "number 1 of the"),
         (b"- ''", "number 1"), (b"\xff\xfe", "is not text"), (b"- !!python/object:os.system x", "is not YAML"),
         (b"[" * 5000, "is not YAML"),
     ],

@@ -90,7 +90,7 @@ def test_ls_tells_what_is_outdated_or_held(rainer: CommandLine) -> None:
             assert [line.split("\t")[-1] for line in lines] == ["outdated", "held"]
             assert rainer.ok("cache", "ls", uri, "--json").json[0]["age_s"] is None
             kept = rainer("cache", "rm", other)
-            assert (kept.code, kept.text) == (1, "removed 0 files, kept 1 that are held or have another URL\n")
+            assert (kept.code, kept.text) == (1, "removed 0 files, kept 1 that are held, pinned or have another URL\n")
             assert "hint:  end what uses it" in kept.err
 
 
@@ -119,9 +119,11 @@ def test_rm_all(rainer: CommandLine) -> None:
     with AssetCache(rainer.folder / "cache") as cache:
         cache.add(write(rainer, "own", b"own"))
         cache.pin("kept", [hashlib.sha256(b"\x00").hexdigest()])
-    assert rainer.ok("cache", "rm", "--all").text == "removed 3 files, kept 1 that are held or have another URL\n"
+    assert (
+        rainer.ok("cache", "rm", "--all").text == "removed 3 files, kept 1 that are held, pinned or have another URL\n"
+    )
     again = rainer("cache", "rm", "--all")
-    assert (again.code, again.text) == (1, "removed 0 files, kept 1 that are held or have another URL\n")
+    assert (again.code, again.text) == (1, "removed 0 files, kept 1 that are held, pinned or have another URL\n")
 
 
 def test_rm_wants_one_thing_and_a_cache_that_may_be_written(rainer: CommandLine) -> None:
@@ -195,6 +197,23 @@ def test_info(rainer: CommandLine) -> None:
     found = rainer.ok("cache", "info", "--json", "--cache-bytes-max", "1GiB").json
     assert (found["files"], found["size_bytes"], found["size_bytes_max"]) == (1, 2048, 1024**3)
     assert found["pins"] == {"service": 1}
+
+
+def test_unpin(rainer: CommandLine) -> None:
+    cached(rainer, "a", b"x")
+    with AssetCache(rainer.folder / "cache") as cache:
+        for label in ("one", "two", "of three words"):
+            cache.pin(label, [hashlib.sha256(b"x").hexdigest()])
+    absent = rainer("cache", "unpin", "one", "none")
+    assert (absent.code, "no label 'none'" in absent.err, "rainer cache info" in absent.err) == (4, True, True)
+    assert rainer.ok("cache", "unpin", "one").text == "unpinned one\n"
+    assert rainer.ok("cache", "unpin", "of three words", "--json").json == {"unpinned": ["of three words"]}
+    assert rainer("cache", "unpin", "two", "--cache-read-only").code == 6
+    assert rainer.ok("cache", "info", "--json").json["pins"] == {"two": 1}
+    assert rainer.ok("cache", "unpin", "--all").text == "unpinned two\n"
+    assert rainer("cache", "unpin", "--all").code == 1
+    for words in ((), ("one", "--all")):
+        assert "either LABELs or --all" in rainer("cache", "unpin", *words).err
 
 
 def test_offline_and_stale(rainer: CommandLine) -> None:

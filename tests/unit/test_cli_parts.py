@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rainer import errors
@@ -55,6 +55,7 @@ def test_a_local_time_names_its_offset(moment: datetime) -> None:
     st.text(st.characters(exclude_categories=["Cs"])),
     st.one_of(st.binary(), st.just(b"a\n---\nb"), st.just(b"---\n")),
 )
+@example(1, "me", "next\x85line \u2028 \u2029", b"")
 def test_what_is_prepared_is_read_back(version: int, author: str, comment: str, payload: bytes) -> None:
     data = prepared.to_bytes(version=version, author=author, comment=comment, payload=payload)
     wanted = prepared.from_bytes(data, "key")

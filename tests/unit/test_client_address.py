@@ -63,9 +63,10 @@ def test_a_password_is_used_and_never_shown() -> None:
     assert Address.parse(address.with_login) == address
     assert Address.parse("http://h/diary").with_login == "http://h/diary"
     assert repr(Client("http://me:s%40cret@h:8080/diary")) == "Client('http://h:8080/diary')"
-    with pytest.raises(InvalidError) as caught:
-        Client("http://me:s%40cret@h:8080/")
-    assert "cret" not in str(caught.value)
+    for wrong in ["http://me:s%40cret@h:8080/", "http://me:s/cret@h:8080/diary", "me:s@cret@h:8080/diary"]:
+        with pytest.raises(InvalidError) as caught:
+            Client(wrong)
+        assert "cret" not in str(caught.value)
 
 
 def test_a_timeout_of_nothing_and_an_author_of_two_lines_are_refused() -> None:

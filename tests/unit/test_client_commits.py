@@ -138,6 +138,7 @@ def test_what_cannot_be_a_commit_is_not_sent(arguments: dict[str, Any], words: s
 
 UNKNOWN = [BREAK, RESET, answer(500, "oops"), answer(502, ""), answer(503, "no server"), answer(504, ""),
            problem(503, "outcome-unknown"), problem(500, "internal"), answer(200, "<html>"),
+           answer(202, ""), answer(204, ""),
            json_answer(META | {"version": 5})]  # fmt: skip
 
 

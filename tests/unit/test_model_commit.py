@@ -151,7 +151,7 @@ def test_what_another_version_says_is_still_an_error(body: dict[str, Any], cls: 
 
 def test_only_what_did_nothing_is_retryable() -> None:
     retryable = {cls.code for cls in errors.BY_CODE.values() if cls.retryable}
-    assert retryable == {"unavailable", "overloaded", "store-unavailable", "not-cached"}
+    assert retryable == {"unavailable", "overloaded", "rate-limited", "store-unavailable", "not-cached"}
     assert errors.OverloadedError("full").retry_after_s == 1
     assert errors.OverloadedError("full", retry_after_s=7).retry_after_s == 7
     assert errors.MalformedPayload("no", line=3, column=4).line == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import struct
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from rainer.assets import pack_zip
 from rainer.assets.pack import PackIndex, set_of
+from rainer.assets.pack_reading import open_pack
 from rainer.assets.pack_zip import CheckedZip
 from rainer.errors import CorruptError, InvalidError, NotFoundError, TooLargeError
 from tests.packing import Member, nothing_entered, place_of, rewrite, unpacks
@@ -113,6 +115,31 @@ def test_a_directory_that_lies_is_seen_through(
     assert nothing_entered(tmp_path)
 
 
+HIDDEN = ".p.zip.0123456789ab.packed"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"{", b"[]", b'{"moves": {}}', b'{"moves": [1], "gone": []}', b'{"moves": {}, "gone": [1]}',
+        *(
+            json.dumps({"moves": moves, "gone": gone}).encode()
+            for name in ("victim", "../victim", "p.1.zip/../victim", "p.zipx", "q.zip", "p.0.zip")
+            for moves, gone in (({name: "p.1.zip"}, []), ({HIDDEN: name}, []), ({}, [name]))
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_written_down_of_an_unfinished_pack_names_files_of_that_pack_alone(
+    pack: Path, tmp_path: Path, record: bytes
+) -> None:
+    for name in (HIDDEN, "victim", "q.zip", "p.zipx", "p.0.zip"):
+        (tmp_path / name).write_bytes(b"kept")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    (tmp_path / ".p.zip.switching").write_bytes(record)
+    open_pack([pack]).verify()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
 def test_overlapping_members_are_refused(pack: Path, tmp_path: Path) -> None:
     """As the bombs have them that say the same bytes a thousand times."""
     data = pack.read_bytes()
@@ -122,6 +149,17 @@ def test_overlapping_members_are_refused(pack: Path, tmp_path: Path) -> None:
     for number in range(1, len(starts)):
         _patched(pack, b"PK\1\2", 42, "<L", first, which=number)
     with pytest.raises(InvalidError, match=r"members of .* overlap"):
+        unpacks([pack], tmp_path)
+    assert nothing_entered(tmp_path)
+
+
+def test_a_member_without_a_name_is_refused(pack: Path, tmp_path: Path) -> None:
+    """Which zipfile's own is_dir() does not expect: its name becomes a part of its comment."""
+    with zipfile.ZipFile(pack) as zipped:
+        length = len(zipped.infolist()[-1].filename)
+    _patched(pack, b"PK\1\2", 28, "<H", 0)
+    _patched(pack, b"PK\1\2", 32, "<H", length)
+    with pytest.raises(InvalidError):
         unpacks([pack], tmp_path)
     assert nothing_entered(tmp_path)
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rainer.access.permissions import Asker
 from rainer.errors import InvalidDocument, InvalidError, MalformedPayload
 from rainer.model.identity import ANONYMOUS, OPEN, Identity, is_named
 from rainer.model.key_set import KeySet
-from rainer.model.policy import PERMISSIONS, STORE, Policy
+from rainer.model.policy import EVERY_RIGHT, PERMISSIONS, STORE, Policy
 from rainer.model.policy_document import parse, parse_place, target_of
 
 DOCUMENT = b"""\
@@ -191,3 +192,16 @@ def test_what_is_remembered_is_what_is_explained(grants: list[tuple[list[str], l
             for space in ("p", "q", STORE):
                 some = any(rights.may(permission, space, key) for key in ("a", "ab", "b", "x", "f/x", None))
                 assert rights.may_some(permission, space) is some
+
+
+@pytest.mark.parametrize(
+    ("permission", "where", "command"),
+    [
+        ("write", "prod/app", "rainer can ada write 'prod/app'"),
+        ("approve", "anything", "rainer can ada approve"),
+        ("see", "anything of prod/*", "rainer can ada read"),
+    ],
+)
+def test_a_refusal_names_a_command_that_there_is(permission: str, where: str, command: str) -> None:
+    refusal = Asker(Identity("ada", "token"), EVERY_RIGHT).refusal(permission, where)
+    assert refusal.hint == f"`{command}` tells why"

@@ -8,10 +8,13 @@ import pickle
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from rainer.errors import CredentialsError, InvalidError, InvalidUri, ObjectNotFound, StoreUnavailable
+import rainer.store
+from rainer.cache import AssetCache
+from rainer.errors import CredentialsError, DeniedError, InvalidError, InvalidUri, ObjectNotFound, StoreUnavailable
 from rainer.store import HttpStore, Reading
 from tests.services.bad_http import BadHttp, Fault, etag_of
 
@@ -146,6 +149,34 @@ def test_user_and_password_of_the_url_are_sent_and_never_shown(server: BadHttp) 
             store.open(f"{url}/x/a%20b.csv?X-Amz-Signature=abc")
         assert "cret" not in f"{caught.value}{caught.value.hint}{store!r}"
         assert "abc" not in str(caught.value)
+
+
+def test_user_and_password_stand_in_nothing_that_is_named(server: BadHttp, tmp_path: Path) -> None:
+    url = server.url.replace("://", "://me:cret@")
+    with closing(HttpStore(f"{url}/x")) as store:
+        uri = store.uri("a b.csv")
+        assert uri == f"{server.url}/x/a%20b.csv"
+        assert store.name(f"{url}/x/a%20b.csv") == store.name(uri) == "a b.csv"
+        assert store.head(f"{url}/x/a%20b.csv").uri == uri
+        for call in (
+            lambda: store.put(uri, b""), lambda: store.list(), lambda: store.name("http://a:cret@b/c"),
+            lambda: HttpStore("http://a:cret@b:99999"), lambda: rainer.store.Client("http://a:cret@b/?c"),
+        ):  # fmt: skip
+            with pytest.raises((InvalidError, DeniedError)) as caught:
+                call()
+            assert "cret" not in f"{caught.value}{caught.value.hint}"
+    with AssetCache(tmp_path) as cache:
+        path = cache(f"{url}/x/a%20b.csv")
+        assert path.read_bytes() == DATA
+        asked = len(server.asked)
+        assert cache(f"{url}/x/a%20b.csv") == cache(uri) == cache.path_of(f"{url}/x/a%20b.csv") == path
+        assert len(server.asked) == asked
+        assert [entry.uri for entry in cache.entries()] == [uri]
+        assert cache.invalidate_tree(f"{url}/x") == 1
+        assert cache.delete(f"{url}/x/a%20b.csv") == 1
+        cache.stores.close()
+    assert all(asked.headers["authorization"] == "Basic bWU6Y3JldA==" for asked in server.asked)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"cret" in path.read_bytes()]
 
 
 def test_credentials_are_tried_in_order_and_what_worked_is_remembered(server: BadHttp) -> None:

@@ -182,8 +182,11 @@ def _known(name: str) -> object:
 def test_plain_keys_need_no_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "B")
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/some/file")  # as where all that leaves passes a proxy
     monkeypatch.setitem(sys.modules, "botocore.session", None)
-    assert "Credential=A/" in Access("default", "bucket", None, None, 5.0).headers("GET", "/a", {})["Authorization"]
+    access = Access("default", "bucket", None, None, 5.0)
+    assert "Credential=A/" in access.headers("GET", "/a", {})["Authorization"]
+    assert access.ca_bundle == "/some/file"
 
 
 def test_a_profile_that_is_not_there_is_absent_and_says_so() -> None:

@@ -49,7 +49,7 @@ def test_every_value_of_json_is_found(document: Any, indent: int | None, ascii_o
 
 @given(DOCUMENTS)
 def test_every_value_of_yaml_is_found(document: Any) -> None:
-    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
+    text = yaml.safe_dump(document, sort_keys=False)
     found = documents.read("yaml", "k", text.encode())
     assert found.value == yaml.safe_load(text) == document
     nodes = {path: found.place(path) for path, _ in paths(document)}

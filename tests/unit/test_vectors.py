@@ -12,7 +12,7 @@ from rainer.model import chain, names, times
 from rainer.model.commit import Commit
 from rainer.model.headers import decode_text, encode_text
 from rainer.model.serialization import from_bytes, to_bytes
-from tests.unit.vectors import load, name_of, raw, text
+from tests.unit.vectors import load, marks_of, name_of, raw, text
 
 BYTES, HEADERS, TIMES, NAMES, CHAIN = (load(n) for n in ("commit_bytes", "header_text", "times", "names", "chain"))
 
@@ -27,6 +27,7 @@ def commit_of(spelt: dict[str, Any]) -> Commit:
         comment=spelt["comment"],
         mtime=times.from_ms(times.parse_iso(spelt["mtime"])),
         is_empty=spelt["empty"],
+        marks=marks_of(spelt),
     )
 
 
@@ -35,6 +36,7 @@ def test_a_commit_is_written_as_exactly_these_bytes_and_read_back(vector: dict[s
     commit, data = commit_of(vector["commit"]), raw(vector["bytes"])
     assert to_bytes(commit) == data
     assert from_bytes(data) == commit
+    assert from_bytes(data).marks == commit.marks
 
 
 @pytest.mark.parametrize("vector", BYTES["read"], ids=name_of)

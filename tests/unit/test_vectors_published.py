@@ -15,6 +15,7 @@ from tests.unit.vectors import load, name_of, raw
 VECTORS = load("published")
 FORMS = {"head": Head, "parts": Parts, "beat": Beat, "report": Report}
 READ = [(form, vector) for form, groups in VECTORS["json"].items() for vector in groups["read"]]
+WRITE = [(form, vector) for form, groups in VECTORS["json"].items() for vector in groups["write"]]
 BROKEN = [(form, vector) for form, groups in VECTORS["json"].items() for vector in groups["broken"]]
 
 
@@ -38,6 +39,13 @@ def test_a_batch_is_written_as_exactly_these_bytes_and_read_back(vector: dict[st
 def test_a_broken_batch_is_said_to_be_so(vector: dict[str, Any]) -> None:
     with pytest.raises(CorruptError):
         Batch.from_bytes(raw(vector["bytes"]))
+
+
+@pytest.mark.parametrize(("form", "vector"), WRITE, ids=name_of)
+def test_what_is_kept_as_json_is_written_as_exactly_these_bytes(form: str, vector: dict[str, Any]) -> None:
+    made = FORMS[form](**vector["members"])
+    assert made.to_bytes() == raw(vector["bytes"])
+    assert FORMS[form].from_bytes(raw(vector["bytes"])) == made
 
 
 @pytest.mark.parametrize(("form", "vector"), READ, ids=name_of)

@@ -12,21 +12,29 @@ from rainer.service.pages_options import PagesOptions
 
 _PAGES: Final = [b"-", b"ui"]
 _FEED: Final = [b"-", b"changes"]
-_WITHOUT_SESSION: Final = ([b"-", b"ui", b"-", b"static"], [b"-", b"ui", b"-", b"sign-in"])
+_STATIC: Final = [b"-", b"ui", b"-", b"static"]
+_WITHOUT_SESSION: Final = (_STATIC, [b"-", b"ui", b"-", b"sign-in"])
 """What must answer also whose session has ended."""
+OWN_HEADERS: Final = frozenset({b"content-security-policy", b"referrer-policy"})
+"""What pages say otherwise than every other answer of the server."""
 
 
-def enter(scope: Any, options: PagesOptions) -> None:
-    """Make a request for a page ready; one for the feed, which pages follow, may bring a session too."""
+def enter(scope: Any, options: PagesOptions) -> bool:
+    """Make a request for a page ready, and say whether it is one; a file of the pages is none.
+
+    One for the feed, which pages follow, may bring a session too.
+    """
     segments = asking.raw_segments(scope)
-    if segments[:2] == _PAGES:
+    is_ours = segments[:2] == _PAGES
+    if is_ours:
         scope[OPTIONS] = options
         scope["rainer_begun"] = time.perf_counter()
         scope["rainer_asked"] = asked(scope)
     elif segments != _FEED:
-        return
+        return False
     if segments[:4] not in _WITHOUT_SESSION:
         sign_in(scope, options)
+    return is_ours and segments[:4] != _STATIC
 
 
 def asked(scope: Any) -> str:

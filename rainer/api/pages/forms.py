@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -37,8 +37,6 @@ async def read_form(request: Request, bytes_max: int) -> dict[str, str]:
 
 def _check_site(request: Request) -> None:
     """Refuse what a browser says another site has sent; who is no browser says nothing, and has no cookie either."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
-    if site not in ("same-origin", "none") or not is_ours:
+    service_of(request).options.hosts.check(request.scope)
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise DeniedError("the form was sent by another site", hint="open the page here, and send it from there")

@@ -13,6 +13,7 @@ import click
 from rainer.cli import records
 from rainer.cli.asset_lines import count_words, print_rows
 from rainer.cli.asset_places import opened_assets, opened_cache, read_flags
+from rainer.cli.failures import naming
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option
 from rainer.cli.progress import byte_bar
@@ -191,7 +192,8 @@ def lock(run: Invocation, file: Path, paths: tuple[str, ...], as_json: bool, loc
         with byte_bar(run.talk, "Reading what has no digest") as progress:
             made = assets.lock(chosen, progress=progress)
     moved = moved_between(before, made.assets)
-    made.write(file)
+    with naming(file):
+        made.write(file)
     if as_json:
         records.print_list(run.out, map(record, moved))
     else:

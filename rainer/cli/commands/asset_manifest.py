@@ -7,15 +7,18 @@ import click
 from rainer.cli import records
 from rainer.cli.asset_lines import published_record
 from rainer.cli.asset_places import opened_publisher, path_argument, publish_flags
-from rainer.cli.commands.asset_publish import near_matches, say_committed
+from rainer.cli.commands.asset_publish import near_matches, newest_revision, say_committed
+from rainer.cli.exit_codes import NothingDone
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, message_option
+from rainer.cli.waiting import wait_flags
 
 
 @click.command("rm", short_help="Take a path out of the manifest.")
 @path_argument
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def remove(run: Invocation, path: str, message: str | None, as_json: bool) -> None:
@@ -33,6 +36,7 @@ def remove(run: Invocation, path: str, message: str | None, as_json: bool) -> No
 @click.option("--lift", is_flag=True, help="End it: the version counts again.")
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def override(
@@ -44,8 +48,11 @@ def override(
     """
     if (target is None) is not lift:
         raise click.UsageError("either TARGET or --lift is wanted")
-    with opened_publisher(run) as (publisher, _):
+    with opened_publisher(run) as (publisher, _), near_matches(publisher):
+        before = newest_revision(run)
         done = publisher.override(path, target, comment=message)
     if as_json:
         records.print_record(run.out, published_record(done))
+    if (done.commit.revision or 0) <= before:
+        raise NothingDone("nothing to do: the manifest says so already")
     say_committed(run, [done])

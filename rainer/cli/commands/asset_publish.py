@@ -17,6 +17,7 @@ from rainer.cli.failures import WrongUsage
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, message_option
 from rainer.cli.progress import byte_bar
+from rainer.cli.waiting import wait_flags
 from rainer.errors import AssetNotFound, InvalidError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _version_option = click.option("--version", metavar="X.Y.Z", help="Just this ver
 @_short_option
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def add(
@@ -73,6 +75,7 @@ def add(
 @_short_option
 @message_option
 @json_option
+@wait_flags
 @publish_flags
 @click.pass_obj
 def update(
@@ -108,7 +111,7 @@ def _run(
     wanted = _wanted(words, under)
     with opened_publisher(run, short=short) as (publisher, cache):
         files = {path: _local(file, cache) for path, file in wanted.items()}
-        before = _revision(run) if may_stand else 0
+        before = newest_revision(run) if may_stand else 0
         with _bar(run, files) as progress, near_matches(publisher):
             found = publish(publisher, files, progress)
         new = [one for one in found if not may_stand or (one.commit.revision or 0) > before]
@@ -178,7 +181,8 @@ def _bar(run: Invocation, files: dict[str, Path]) -> AbstractContextManager[Prog
     return byte_bar(run.talk, what, total)
 
 
-def _revision(run: Invocation) -> int:
+def newest_revision(run: Invocation) -> int:
+    """The revision of the manifest's newest commit; 0 if there is none."""
     from rainer.assets.stored import read_manifest
 
     return read_manifest(run.client, run.settings.manifest).revision or 0
@@ -201,7 +205,11 @@ def _say(run: Invocation, new: list[Published], store: str) -> None:
 
 
 def say_committed(run: Invocation, changed: list[Published]) -> None:
-    """Tell which version of the manifest says so now."""
+    """Tell which version of the manifest says so now, and wait for mirrors if that was asked for."""
     newest = max((one.commit for one in changed), key=lambda commit: commit.revision or 0)
     revision = "" if newest.revision is None else f", revision {newest.revision}"
     run.talk.line((f"committed {newest.key} version {newest.version}{revision}", "good"))
+    if run.share is not None:
+        from rainer.cli.waiting import wait_for_mirrors
+
+        wait_for_mirrors(run, newest)

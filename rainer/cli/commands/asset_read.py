@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 
 from rainer.cli import records
 from rainer.cli.asset_places import opened_assets, path_argument, read_flags
+from rainer.cli.failures import naming
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option
 from rainer.cli.progress import byte_bar
@@ -43,10 +45,8 @@ def get(
 ) -> None:  # fmt: skip
     """Save the file of PATH as DESTINATION, by default under its own name in this folder.
 
-    Prints where it is. What was there is replaced, whole or not at all.
+    Prints where it is. A file that was there is replaced, whole or not at all; a pipe or a device is written to.
     """
-    from rainer.cache.materialize import materialize
-
     with opened_assets(run, lock) as (assets, cache):
         source = _fetched(run, assets, cache, path, version)
         name = path.rpartition("/")[2]
@@ -55,13 +55,24 @@ def get(
             target /= name
         if not target.parent.is_dir():
             raise InvalidError(f"there is no folder {target.parent}", hint=f"mkdir -p {target.parent}")
-        used = materialize(source, target, how)  # type: ignore[arg-type]
+        with naming(target):
+            used = _saved(source, target, how)
         uri = assets.uri(path, version)
     if as_json:
         size = target.stat().st_size
         records.print_record(run.out, {"path": path, "file": str(target), "uri": uri, "size": size, "how": used})
     else:
         run.out.line(str(target))
+
+
+def _saved(source: Path, target: Path, how: str) -> str:
+    if target.exists() and not target.is_file():  # a pipe or a device, which must not give way to a file
+        with source.open("rb") as contents, target.open("wb") as file:
+            shutil.copyfileobj(contents, file)
+        return "copy"
+    from rainer.cache.materialize import materialize
+
+    return materialize(source, target, how)  # type: ignore[arg-type]
 
 
 @click.command("path", short_help="The local file of an asset.")

@@ -10,13 +10,15 @@ import click
 from rainer.cli import records
 from rainer.cli.asset_lines import Cell, print_rows, size_words
 from rainer.cli.asset_places import cache_flags, fetching_cache_flags, opened_cache
-from rainer.cli.commands.cache_care import gc, remove, verify
+from rainer.cli.commands.cache_care import gc, remove, unpin, verify
 from rainer.cli.durations import span_words
 from rainer.cli.invocation import Invocation
 from rainer.cli.moments import ago
 from rainer.cli.options import json_option
 from rainer.cli.progress import byte_bar
 from rainer.cli.terminal import paged
+from rainer.store.login import without_login
+from rainer.store.store import shown
 
 if TYPE_CHECKING:
     from rainer.cache.listing import CacheEntry
@@ -98,10 +100,10 @@ def path(run: Invocation, uri: str | None) -> None:
 @click.pass_obj
 def get(run: Invocation, uri: str, force_check: bool, as_json: bool) -> None:
     """Print the local file of URI, such as s3://bucket/file: fetched if it is not here, checked if it is old."""
-    with opened_cache(run) as cache, byte_bar(run.talk, uri) as progress:
+    with opened_cache(run) as cache, byte_bar(run.talk, shown(uri)) as progress:
         found = cache.get_unpinned(uri, force_check=force_check, progress=progress)
     if as_json:
-        record = {"uri": uri, "path": str(found.path), "size": found.size, "sha256": found.sha256}
+        record = {"uri": without_login(uri), "path": str(found.path), "size": found.size, "sha256": found.sha256}
         records.print_record(run.out, record | {"etag": found.etag, "stale": found.is_stale})
     else:
         run.out.line(str(found.path))
@@ -137,5 +139,5 @@ def info(run: Invocation, as_json: bool) -> None:
 
 _SWITCHES = (("read-only", "is_read_only"), ("shared", "is_shared"), ("offline", "is_offline"))
 
-for _command in (remove, verify, gc):
+for _command in (remove, unpin, verify, gc):
     command.add_command(_command)

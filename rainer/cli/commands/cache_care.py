@@ -1,12 +1,13 @@
-"""`rainer cache rm`, `verify` and `gc`: what goes, and what is damaged."""
+"""`rainer cache rm`, `unpin`, `verify` and `gc`: what goes, what may go, and what is damaged."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from rainer.cli import records
 from rainer.cli.asset_lines import count_words, print_rows, size_words
@@ -15,12 +16,16 @@ from rainer.cli.exit_codes import NothingDone
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import ReadType, json_option
 from rainer.cli.progress import byte_bar
-from rainer.errors import CorruptError, DeniedError, InvalidError, NotFoundError
+from rainer.errors import CorruptError, DeniedError, InvalidError, NotFoundError, RainerError
 from rainer.model.setting_values import parse_bytes
+from rainer.store.login import without_login
 
 if TYPE_CHECKING:
     from rainer.cache import AssetCache
     from rainer.cache.listing import CacheEntry
+
+
+_KEPT_HINT: Final = "end what uses it (`rainer cache ls -l`), or let go of what a label pins: `rainer cache unpin`"
 
 
 def _read_bytes(text: str) -> int:
@@ -45,8 +50,7 @@ def remove(run: Invocation, what: tuple[str, ...], under: str | None, everything
     if sum((bool(what), under is not None, everything)) != 1:
         raise click.UsageError("one of URI or PATH, --under PREFIX and --all is wanted")
     with opened_cache(run) as cache:
-        if run.settings.cache_read_only:
-            raise DeniedError(f"the cache {cache.directory} is only read", hint="leave --cache-read-only away")
+        _check_writable(run, cache)
         entries = list(cache.entries())
         if everything:
             names = list(dict.fromkeys(str(entry.path) for entry in entries))
@@ -58,16 +62,24 @@ def remove(run: Invocation, what: tuple[str, ...], under: str | None, everything
     if as_json:
         records.print_record(run.out, {"removed": removed, "kept": len(chosen) - removed})
     else:
-        kept = f", kept {len(chosen) - removed:,} that are held or have another URL" if removed < len(chosen) else ""
+        kept = (
+            f", kept {len(chosen) - removed:,} that are held, pinned or have another URL"
+            if removed < len(chosen)
+            else ""
+        )
         run.out.line(f"removed {count_words(removed, 'file')}{kept}")
     if not removed:
-        raise NothingDone(
-            "nothing was removed", hint="end what uses it, or look at `rainer cache ls -l`" if chosen else None
-        )
+        raise NothingDone("nothing was removed", hint=_KEPT_HINT if chosen else None)
+
+
+def _check_writable(run: Invocation, cache: AssetCache) -> None:
+    if run.settings.cache_read_only:
+        raise DeniedError(f"the cache {cache.directory} is only read", hint="leave --cache-read-only away")
 
 
 def _known(word: str, entries: list[CacheEntry], *, under: bool) -> str:
     """The word, if the cache has something of it."""
+    word = without_login(word)
     if under:
         base = word.rstrip("/")
         found = any(e.uri is not None and (e.uri == base or e.uri.startswith(base + "/")) for e in entries)
@@ -90,6 +102,45 @@ def _digests(cache: AssetCache, entries: list[CacheEntry], name: str) -> set[str
         for entry in entries
         if str(entry.path) == name or entry.uri == name or (entry.uri or "").startswith(name + "/")
     }
+
+
+def _complete_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    try:
+        with opened_cache(ctx.find_object(Invocation) or Invocation()) as cache:
+            return [CompletionItem(label) for label in sorted(cache.pins()) if label.startswith(incomplete)]
+    except (RainerError, OSError):  # a shell cannot show it
+        return []
+
+
+@click.command("unpin", short_help="Let go of what labels pin.")
+@click.argument("labels", metavar="[LABEL]...", nargs=-1, shell_complete=_complete_labels)
+@click.option("--all", "everything", is_flag=True, help="Every label.")
+@json_option
+@cache_flags
+@click.pass_obj
+def unpin(run: Invocation, labels: tuple[str, ...], everything: bool, as_json: bool) -> None:
+    """Let the files that LABELs pin go when room is needed; `rainer cache info` lists the labels.
+
+    A service that follows a manifest pins what it needs anew, and so does the next pack that is unpacked. What only a
+    pack brought cannot be fetched again. Of several labels all must be there, or none is unpinned.
+    """
+    if bool(labels) is everything:
+        raise click.UsageError("either LABELs or --all is wanted")
+    with opened_cache(run) as cache:
+        _check_writable(run, cache)
+        there = cache.pins()
+        unknown = [label for label in labels if label not in there]
+        if unknown:
+            raise NotFoundError(
+                f"no label {unknown[0]!r} pins anything here", hint="`rainer cache info` lists those that do"
+            )
+        done = [label for label in (sorted(there) if everything else dict.fromkeys(labels)) if cache.unpin(label)]
+    if as_json:
+        records.print_record(run.out, {"unpinned": done})
+    else:
+        run.out.line(f"unpinned {', '.join(done) or 'nothing'}")
+    if not done:
+        raise NothingDone("nothing is pinned")
 
 
 @click.command("verify", short_help="Hash every file; remove damaged ones.")

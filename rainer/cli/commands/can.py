@@ -18,9 +18,7 @@ from rainer.model.policy import PERMISSIONS
 @json_option
 @url_flag
 @click.pass_obj
-def command(
-    run: Invocation, who: str, what: str, where: str | None, groups: tuple[str, ...], as_json: bool
-) -> None:
+def command(run: Invocation, who: str, what: str, where: str | None, groups: tuple[str, ...], as_json: bool) -> None:
     """Say whether WHO may WHAT on WHERE, and which grant of the policy gives it.
 
     WHO is a name, `anonymous`, or `me`. WHERE is a key (prod/app.x), keys (prod/app.*), a namespace (prod), files

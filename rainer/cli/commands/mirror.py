@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @settings_flags("host", "port", "namespaces")
 @url_flag
 @settings_flags(*ZOOKEEPER_SETTINGS)
-@settings_flags("identity", "token_path", *TLS_SETTINGS)
+@settings_flags("identity", "token_path", "rate_per_s", "rate_burst", "connections_max", "hosts", *TLS_SETTINGS)
 @settings_flags("data_dir", "log_format", "log_level", "body_timeout_s")
 @click.pass_obj
 def command(run: Invocation) -> None:
@@ -46,6 +46,7 @@ def command(run: Invocation) -> None:
 
 def _options(run: Invocation) -> MirrorServeOptions:
     from rainer.access import AccessOptions
+    from rainer.access.hosts import local_hosts
     from rainer.api.mirror_serve import MirrorServeOptions
     from rainer.service.mirror_service import MirrorOptions
 
@@ -60,11 +61,19 @@ def _options(run: Invocation) -> MirrorServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         tls=tls_options(values),
+        connections_max=values.connections_max,
         mirrors=MirrorOptions(
             names,
             values.data_dir / "mirrors",
             values.body_timeout_s,
-            access=AccessOptions(values.identity, token_path=values.token_path),
+            access=AccessOptions(
+                values.identity,
+                token_path=values.token_path,
+                rate_per_s=values.rate_per_s,
+                rate_burst=values.rate_burst,
+                has_certificates=values.tls_client_ca is not None,
+            ),
+            hosts=local_hosts(values.hosts, not values.identity),
         ),
     )
 

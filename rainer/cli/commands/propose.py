@@ -109,5 +109,3 @@ def _read(run: Invocation, file: str | None) -> bytes:
         return committing.read_standard_input(run)
     with Path(file).open("rb") as stream:
         return committing.read_payload(stream, file)
-
-

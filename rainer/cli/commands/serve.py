@@ -31,6 +31,7 @@ def command(run: Invocation) -> None:
 
 
 def _options(run: Invocation) -> ServeOptions:
+    from rainer.access.hosts import local_hosts
     from rainer.api.serve import ServeOptions
     from rainer.journal import JournalOptions
     from rainer.service import PagesOptions, PublishOptions, ServiceOptions, StoreOptions
@@ -48,9 +49,15 @@ def _options(run: Invocation) -> ServeOptions:
         log_format=values.log_format,
         log_level=values.log_level,
         tls=tls,
+        connections_max=values.connections_max,
         journal=JournalOptions(values.queue_items_max, values.queue_bytes_max, values.head_memory_bytes),
         service=ServiceOptions(
-            body_timeout_s=values.body_timeout_s, publishing=publishing, store=store, access=access, pages=pages
+            body_timeout_s=values.body_timeout_s,
+            publishing=publishing,
+            store=store,
+            access=access,
+            pages=pages,
+            hosts=local_hosts(values.hosts, not access.is_on),
         ),
     )
 

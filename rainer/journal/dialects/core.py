@@ -33,7 +33,9 @@ _MOVE = (
     sa.update(journal)
     .where(journal.c.id == 1)
     .values(
-        revision=sa.bindparam("r"), chain=sa.bindparam("h"), recorded_ms=sa.bindparam("t"),
+        revision=sa.bindparam("r"),
+        chain=sa.bindparam("h"),
+        recorded_ms=sa.bindparam("t"),
         namespaces_tag=sa.bindparam("n"),
     )
 )

@@ -71,7 +71,8 @@ def test_every_page_allows_nothing_but_our_own_files(served: RainerServer) -> No
     for path in ("/-/ui", "/-/ui/diary", evil, f"{evil}/history", "/-/ui/nothing", "/-/ui/diary/endless?piece=3"):
         answer = session.get(served.url + path, timeout=20)
         policy = answer.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
+        assert policy.count("default-src 'none'") == 1, "two policies hold both at once"
+        assert "sandbox" not in policy
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -80,6 +81,7 @@ def test_every_page_allows_nothing_but_our_own_files(served: RainerServer) -> No
     for name in re.findall(r'(?:href|src)="(/-/ui/-/static/[^"]+)"', answer.text):
         kept = session.get(served.url + name, timeout=10)
         assert "immutable" in kept.headers["Cache-Control"]
+        assert "sandbox" in kept.headers["Content-Security-Policy"]
     session.close()
 
 
