@@ -66,12 +66,13 @@ class Committing:
         return tag if tag == self.validation.tag else await self.validation.follow(self.live, tag)
 
     async def check(
-        self, drafts: Sequence[Draft], *, approvals: int = 0, forced: bool = False, dry_run: bool = False
-    ) -> str:
+        self, drafts: Sequence[Draft], *, approvals: int = 0, forced: bool = False, dry_run: bool = False,
+        quick: bool = False,
+    ) -> str:  # fmt: skip
         """Hold drafts to their namespaces' rules, and return the tag of these; RefusedDraft tells which breaks which.
 
         `approvals` is how many others have approved of them. `forced` sets aside what rules of validation say, and
-        nothing else.
+        nothing else. `quick` is for who is still typing: neither hooks nor other heads are asked.
 
         Much that must be parsed is parsed beside the loop, in a thread of its own, so that neither other calls nor
         other reads wait for it.
@@ -94,14 +95,14 @@ class Committing:
         else:
             _check_all(drafts, spaces)
         if asks:
-            asked = Asked(drafts, [s.format for s in spaces], self._parsing, forced, dry_run)
+            asked = Asked(drafts, [s.format for s in spaces], self._parsing, forced, dry_run, quick)
             try:
                 await self.validation.check(self.live, asked)
             except RefusedDraft:
                 if (await self.live.heads.state()).namespaces_tag == rules:
                     raise
                 # By rules that another process has changed since.
-                return await self.check(drafts, approvals=approvals, forced=forced, dry_run=dry_run)
+                return await self.check(drafts, approvals=approvals, forced=forced, dry_run=dry_run, quick=quick)
         if self.validation.holds and not forced:
             demand_approvals(self.approvals_needed, drafts, approvals, is_open=self.permissions.is_open)
         return rules
