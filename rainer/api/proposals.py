@@ -130,7 +130,7 @@ def _id(request: Request) -> str:
 def _members(service: Service, proposal: Proposal) -> dict[str, Any]:
     counts = {"approvals_needed": service.proposals.needed(proposal), "approvals_standing": 0}
     if proposal.is_open and not service.proposals.is_open:
-        counts["approvals_standing"] = service.proposals.standing(proposal)
+        counts["approvals_standing"] = len(service.proposals.standing(proposal))
     return proposal.members() | counts
 
 

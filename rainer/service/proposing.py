@@ -32,7 +32,7 @@ from rainer.model import names, times
 from rainer.model.commit import Draft
 from rainer.model.identity import Identity
 from rainer.model.marks import Marks
-from rainer.model.proposal import COMMITTED, OPEN, REJECTED, STALE, Proposal
+from rainer.model.proposal import COMMITTED, OPEN, REJECTED, STALE, Approval, Proposal
 from rainer.proposals import ProposalTable, judging
 from rainer.proposals.table import unknown
 from rainer.service.refusals import RefusedDraft
@@ -90,7 +90,7 @@ class Proposing:
     async def find(self, proposal_id: str, asker: Asker) -> Proposal:
         """A proposal as it stands now; NotFoundError for none, and for one that the asker may not see."""
         found = await self._in_thread(self.table.find, names.check_commit_id(proposal_id))
-        if not self._sees(asker, found):
+        if not self.sees(asker, found):
             raise unknown(proposal_id)  # in the words for one that is not there
         return await self._looked_at(found)
 
@@ -107,7 +107,7 @@ class Proposing:
         last = found[-1].id if len(found) == limit else None
         seen = [
             one for one in found
-            if self._sees(asker, one) and (namespace is None or any(p.namespace == namespace for p in one.places))
+            if self.sees(asker, one) and (namespace is None or any(p.namespace == namespace for p in one.places))
         ]  # fmt: skip
         now = [await self._looked_at(one) for one in seen]
         return [one for one in now if state in (None, one.state)], last
@@ -124,9 +124,9 @@ class Proposing:
         """How many others must approve of it, by the rules in force: at least one."""
         return max(1, *(self._service.approvals_needed(place.namespace, place.key) for place in proposal.places))
 
-    def standing(self, proposal: Proposal) -> int:
-        """How many approvals count now."""
-        return len(judging.standing(proposal, partial(self._may_approve, proposal)))
+    def standing(self, proposal: Proposal) -> list[Approval]:
+        """The approvals that count now."""
+        return judging.standing(proposal, partial(self._may_approve, proposal))
 
     # Decided
 
@@ -233,7 +233,8 @@ class Proposing:
                 hint="turn identity on: `rainer serve --identity`; without it anybody may commit",
             )
 
-    def _sees(self, asker: Asker, proposal: Proposal) -> bool:
+    def sees(self, asker: Asker, proposal: Proposal) -> bool:
+        """Whether somebody is told of a proposal: who may read all of it, and who made it."""
         if asker.identity.name and proposal.is_by(asker.identity.name):
             return True
         return all(asker.may("read", place.namespace, place.key) for place in proposal.places)

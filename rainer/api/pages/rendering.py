@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer.api.asking import IDENTITY
-from rainer.api.pages import showing
+from rainer.api.pages import showing, standing
 from rainer.api.pages.cookies import form_token_of, keep_seed
 from rainer.api.pages.links import Links
 from rainer.api.pages.static_files import static_files
+from rainer.api.pages.waiting import waiting_of
 from rainer.model import times
 from rainer.model.identity import ANONYMOUS, Identity
 
@@ -67,7 +68,8 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
     everything = {
         "url": links_of(request), "theme": _theme(request), "who": who, "current": "", "namespace": None,
         "key": None, "form_token": form_token_of(request), "is_open": who.is_open,
-        "path": str(request.scope["rainer_asked"]),
+        "path": str(request.scope["rainer_asked"]), "waiting": waiting_of(request.scope),
+        "live_since": standing.noted(request.scope),
     } | context  # fmt: skip
     if is_part(request) and "live" in found.blocks:
         text = "".join(found.blocks["live"](found.new_context(everything)))
@@ -75,6 +77,8 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         text = found.render(everything)
     answer = Response(text, status, HEADERS, "text/html")
     answer.headers["Server-Timing"] = f"page;dur={1000 * (time.perf_counter() - _begun(request)):.1f}"
+    if everything["live_since"] is not None:
+        answer.headers[standing.HEADER] = str(everything["live_since"])
     keep_seed(request.scope, answer.raw_headers)
     return answer
 

@@ -10,20 +10,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer.api import needs
-from rainer.api.pages import find, history, read, signing_in, static_files
+from rainer.api.pages import find, history, proposing_pages, read, signing_in, standing, static_files, waiting
+from rainer.api.pages.rendering import is_part
 from rainer.api.routing import Table, is_page
 from rainer.errors import NotFoundError
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-def _entered(endpoint: Endpoint) -> Endpoint:
-    """Refuse pages where no browser is to be: below the path that carries an old client's token."""
+def _entered(endpoint: Endpoint, path: str) -> Endpoint:
+    """Refuse pages where no browser is to be: below the path that carries an old client's token.
+
+    Of those that show what the journal holds it is noted first where that stands.
+    """
+    is_of_journal = not path.startswith("/-/ui/-/") and not path.endswith("/download")
 
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
         if not is_page(request.scope):
             raise NotFoundError("there are no pages below a token's path", hint="open /-/ui, and sign in")
+        if is_of_journal:
+            await standing.note(request)
+        if not is_part(request):
+            await waiting.look(request)
         return await endpoint(request)
 
     return answer
@@ -35,6 +44,10 @@ _PAGES: Final[Table] = (
     ("GET", "/-/ui/-/sign-in", signing_in.show_sign_in, needs.OPEN),
     ("POST", "/-/ui/-/sign-in", signing_in.sign_in, needs.OPEN),
     ("POST", "/-/ui/-/sign-out", signing_in.sign_out, needs.OPEN),
+    ("GET", "/-/ui/-/proposals", proposing_pages.show_proposals, needs.SEE),
+    ("GET", "/-/ui/-/proposals/{id}", proposing_pages.show_proposal, needs.SEE),
+    ("POST", "/-/ui/-/proposals/{id}/approve", proposing_pages.approve, needs.APPROVE_SOME),
+    ("POST", "/-/ui/-/proposals/{id}/reject", proposing_pages.reject, needs.SEE),
     ("GET", "/-/ui/{namespace}", find.show_namespace, needs.READ_SOME),
     ("GET", "/-/ui/{namespace}/{key}", read.show_key, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/download", read.download, needs.READ_KEY),
@@ -42,5 +55,5 @@ _PAGES: Final[Table] = (
     ("GET", "/-/ui/{namespace}/{key}/diff", history.show_history, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/blame", history.show_blame, needs.READ_KEY),
 )
-TABLE: Final[Table] = tuple((method, path, _entered(endpoint), held) for method, path, endpoint, held in _PAGES)
+TABLE: Final[Table] = tuple((method, path, _entered(endpoint, path), held) for method, path, endpoint, held in _PAGES)
 """Every page, and what it needs; the tests hold to this table."""

@@ -19,7 +19,9 @@ function step(by) {
 }
 
 function press(selector) {
-  document.querySelector(selector)?.click();
+  const found = document.querySelector(selector);
+  if (found?.matches("textarea, input")) found.focus();
+  else found?.click();
 }
 
 const ACTIONS = {
@@ -38,7 +40,7 @@ export function followKeys() {
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     const action = ACTIONS[event.key] ?? (/^[a-z]$/.test(event.key) ? () => press(`[data-key="${event.key}"]`) : null);
     if (!action) return;
-    if (event.key === "/" || event.key === "?") event.preventDefault();
+    event.preventDefault(); // or the key would be typed into what it leads to
     action();
   });
 }
