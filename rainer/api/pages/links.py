@@ -37,6 +37,10 @@ class Links:
         path = f"{self.base}{UI}/{quote(namespace, safe='')}/{quote(key, safe='')}"
         return f"{path}/{page}{_query(parameters)}" if page else path + _query(parameters)
 
+    def feed(self, namespace: str | None) -> str:
+        """The changes of a namespace, or of all."""
+        return f"{self.base}/-/changes{_query({'namespace': namespace})}"
+
     def ours(self, path: str, **parameters: Any) -> str:
         """A page that belongs to no namespace: `proposals`, `status`, `sign-in`."""
         return f"{self.base}{UI}/-/{path}{_query(parameters)}"

@@ -1,6 +1,7 @@
 // What pages do beyond links and forms. Everything here is a comfort: without it each page can still be read.
 import { followSearch, followSlider } from "./finding.js";
 import { followKeys } from "./keyboard.js";
+import { followJournal } from "./live.js";
 
 const YEAR_S = 31536000;
 
@@ -50,3 +51,4 @@ followCopying();
 followSearch();
 followSlider();
 followKeys();
+followJournal();

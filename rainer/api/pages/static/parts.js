@@ -24,6 +24,7 @@ export async function show(address, { remember = true } = {}) {
   if (turn !== asked) return false;
   target.innerHTML = text;
   if (remember) history.replaceState(null, "", url);
+  document.dispatchEvent(new CustomEvent("shown"));
   return true;
 }
 
@@ -33,4 +34,31 @@ export function later(wait_ms, work) {
     clearTimeout(timer);
     timer = setTimeout(() => work(...given), wait_ms);
   };
+}
+
+// Does work when it is asked for, a moment later, never twice at once and not more often than every `gap_ms`.
+export function paced(gap_ms, work) {
+  let last = -Infinity;
+  let timer = 0;
+  let isBusy = false;
+  let again = false;
+  async function run() {
+    timer = 0;
+    isBusy = true;
+    last = performance.now();
+    try {
+      await work();
+    } finally {
+      isBusy = false;
+      if (again) {
+        again = false;
+        ask();
+      }
+    }
+  }
+  function ask() {
+    if (isBusy) again = true;
+    else timer ||= setTimeout(run, Math.max(120, last + gap_ms - performance.now()));
+  }
+  return ask;
 }
