@@ -156,7 +156,7 @@ def _approvers(policy: Policy, proposal: Proposal) -> Iterator[str]:
         for who in grant.who:
             group = policy.groups.get(who.removeprefix("group:")) if who.startswith("group:") else None
             for name in group or (who,):
-                if name != ANONYMOUS.name and not proposal.is_by(name):
+                if name != ANONYMOUS.name and not proposal.is_by(name) and not proposal.approved_by(name):
                     yield name
 
 

@@ -152,7 +152,7 @@ async def _decision(service: Service, proposal: Proposal, asker: Asker) -> dict[
 
 
 def _role(service: Service, proposal: Proposal, asker: Asker) -> str:
-    """Who asks, to this proposal: own, approved (may still reject), may, may-not, nobody, off; all the same if decided."""
+    """Who asks, to this proposal: own, approved (may still reject), may, may-not, nobody, off; or it is decided."""
     if not proposal.is_open:
         return "decided"
     if service.proposals.is_open:
