@@ -165,14 +165,15 @@ const renew = paced(1000, async () => {
   let since = null;
   try {
     since = await RENEW[kind()]?.();
+    if (wasBehind) since ??= (await look(main.dataset.place, true)).since;
   } catch {
     later = setTimeout(renew, 3000); // the stream will say whether it is the server or the line
     return;
   }
   if (!wasBehind) return;
   behind = false;
-  if (since === null || since === undefined) since = (await look(main.dataset.place, true)).since;
   stream.goOnFrom(since);
+  follow();
 });
 
 function take(changes, isMore) {
@@ -219,12 +220,16 @@ function sayState(name, status) {
   state.hidden = !state.textContent;
 }
 
+// A browser opens six connections to a server: a tab that nobody sees keeps none, and catches up when it is seen.
+function follow() {
+  if (document.visibilityState !== "visible") stream.stop();
+  else if (!behind) stream.start();
+}
+
 export function followJournal() {
   if (main.dataset.since === undefined || !live() || !kind()) return;
   const feed = new URL(main.dataset.feed, location.href);
   stream = new Stream(feed, Number(main.dataset.since), { changes: take, lost: findAgain, state: sayState });
-  // A browser opens six connections to a server: a tab that nobody sees keeps none, and catches up when it is seen.
-  const follow = () => (document.visibilityState === "visible" ? behind || stream.start() : stream.stop());
   document.addEventListener("visibilitychange", follow);
   addEventListener("pagehide", () => stream.stop());
   addEventListener("pageshow", follow);

@@ -54,11 +54,10 @@ export class Stream {
     this.#running = null;
   }
 
+  // To be started again.
   goOnFrom(since) {
-    const isRunning = this.#running !== null;
     this.stop();
     this.#position = { since };
-    if (isRunning) this.start();
   }
 
   hurry() {
