@@ -120,7 +120,7 @@ class RainerApp:
             except RainerError as e:
                 await problem(e)(scope, hot.no_body, send)
                 return
-        if await self._enter_page(scope, send) or not await self._identify(scope, send):
+        if await self._enter_page(scope, send) or not await self._identify(scope, receive, send):
             return
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
@@ -134,7 +134,7 @@ class RainerApp:
                     return
         await self._measured(scope, receive, send)
 
-    async def _identify(self, scope: Any, send: Any) -> bool:
+    async def _identify(self, scope: Any, receive: Any, send: Any) -> bool:
         """Note who makes a request; False if he is refused, and told so."""
         try:
             # The credentials first: whatever is logged from here on, the scope holds no token in its path.
@@ -142,7 +142,11 @@ class RainerApp:
             self._hosts.check(scope, is_proved(scope))
         except RainerError as e:
             self.service.figures.requests.labels("none", str(status_of(e))).inc()
-            await (refused_page(scope, e) if is_page(scope) else problem(e))(scope, hot.no_body, send)
+            if is_page(scope):  # which gives back what was written
+                scope["app"] = self._routes
+                await refused_page(scope, e)(scope, receive, send)
+            else:
+                await problem(e)(scope, hot.no_body, send)
             return False
         return True
 

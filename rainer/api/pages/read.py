@@ -61,6 +61,7 @@ async def show_key(request: Request) -> Response:
     view = await service.live.in_thread(partial(_view, row, space, part, as_text=as_text))
     return page(
         request, "key.html", namespace=namespace, key=key, space=space, row=row, head=head, view=view, tab="value",
+        done=version_of(request, "done"),
         marks=members_of(row.marks) if row.marks else {}, is_head=row.version == head.version, at=at,
         commands=commands(request, namespace, key, row.version if row.version != head.version else None),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer.api.asking import IDENTITY
+from rainer.api.needs import asker_of
 from rainer.api.pages import showing, standing
 from rainer.api.pages.cookies import form_token_of, keep_seed
 from rainer.api.pages.links import Links
 from rainer.api.pages.static_files import static_files
+from rainer.api.pages.trouble import trouble_of
 from rainer.api.pages.waiting import waiting_of
+from rainer.errors import RainerError
 from rainer.model import times
 from rainer.model.identity import ANONYMOUS, Identity
 
@@ -69,7 +72,7 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         "url": links_of(request), "theme": _theme(request), "who": who, "current": "", "namespace": None,
         "key": None, "form_token": form_token_of(request), "is_open": who.is_open,
         "path": str(request.scope["rainer_asked"]), "waiting": waiting_of(request.scope),
-        "live_since": standing.noted(request.scope),
+        "live_since": standing.noted(request.scope), "trouble": trouble_of(request), "may": partial(_may, request),
     } | context  # fmt: skip
     if is_part(request) and "live" in found.blocks:
         text = "".join(found.blocks["live"](found.new_context(everything)))
@@ -81,6 +84,18 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         answer.headers[standing.HEADER] = str(everything["live_since"])
     keep_seed(request.scope, answer.raw_headers)
     return answer
+
+
+def _may(request: Request, permission: str, namespace: str, key: str | None = None) -> bool:
+    """Whether who asks may do that on a key, or on some key of a namespace, for what a page offers.
+
+    What is offered is judged again when it is done.
+    """
+    try:
+        asker = asker_of(request)
+        return asker.rights.may_some(permission, namespace) if key is None else asker.may(permission, namespace, key)
+    except RainerError:
+        return False
 
 
 def redirect(address: str) -> Response:

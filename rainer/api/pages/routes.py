@@ -10,7 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rainer.api import needs
-from rainer.api.pages import find, history, proposing_pages, read, signing_in, standing, static_files, waiting
+from rainer.api.pages import (
+    changing,
+    find,
+    history,
+    new_keys,
+    proposing_pages,
+    read,
+    restoring,
+    signing_in,
+    standing,
+    static_files,
+    waiting,
+)
 from rainer.api.pages.rendering import is_part
 from rainer.api.routing import Table, is_page
 from rainer.errors import NotFoundError
@@ -48,12 +60,20 @@ _PAGES: Final[Table] = (
     ("GET", "/-/ui/-/proposals/{id}", proposing_pages.show_proposal, needs.SEE),
     ("POST", "/-/ui/-/proposals/{id}/approve", proposing_pages.approve, needs.APPROVE_SOME),
     ("POST", "/-/ui/-/proposals/{id}/reject", proposing_pages.reject, needs.SEE),
+    ("GET", "/-/ui/-/new", new_keys.show_new, needs.WRITE_SOME),
     ("GET", "/-/ui/{namespace}", find.show_namespace, needs.READ_SOME),
     ("GET", "/-/ui/{namespace}/{key}", read.show_key, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/download", read.download, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/history", history.show_history, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/diff", history.show_history, needs.READ_KEY),
     ("GET", "/-/ui/{namespace}/{key}/blame", history.show_blame, needs.READ_KEY),
+    ("GET", "/-/ui/{namespace}/{key}/edit", changing.show_edit, needs.WRITE_KEY),
+    ("POST", "/-/ui/{namespace}/{key}/edit", changing.post_edit, needs.WRITE_KEY),
+    ("POST", "/-/ui/{namespace}/{key}/check", changing.check, needs.WRITE_KEY),
+    ("GET", "/-/ui/{namespace}/{key}/revert", restoring.show_revert, needs.WRITE_KEY),
+    ("POST", "/-/ui/{namespace}/{key}/revert", restoring.post_revert, needs.WRITE_KEY),
+    ("GET", "/-/ui/{namespace}/{key}/remove", restoring.show_remove, needs.WRITE_KEY),
+    ("POST", "/-/ui/{namespace}/{key}/remove", restoring.post_remove, needs.WRITE_KEY),
 )
 TABLE: Final[Table] = tuple((method, path, _entered(endpoint, path), held) for method, path, endpoint, held in _PAGES)
 """Every page, and what it needs; the tests hold to this table."""

@@ -1,5 +1,6 @@
 // What pages do beyond links and forms. Everything here is a comfort: without it each page can still be read.
 import { followSearch, followSlider } from "./finding.js";
+import { followEditing } from "./editor.js";
 import { followKeys } from "./keyboard.js";
 import { followJournal } from "./live.js";
 
@@ -51,4 +52,5 @@ followCopying();
 followSearch();
 followSlider();
 followKeys();
+followEditing();
 followJournal();
