@@ -41,7 +41,7 @@ class Town:
     def __init__(self, url: str, secret: str) -> None:
         self.url, self.secret = url, secret
         self.tokens: dict[str, str] = {}
-        self._sessions: dict[str, requests.Session] = {}
+        self._cookies: dict[str, dict[str, str]] = {}
         with Client(f"{url}/prod", token=secret) as client:
             self.tokens = {name: client.create_token(name)["token"] for name in NAMES}
             for name, form in (("rainer", "yaml"), ("prod", "any"), ("test", "any")):
@@ -52,6 +52,7 @@ class Town:
             client.commit("vault.yaml", b"seal: true\n", version=1, comment="First")
             client.commit("app.yaml", b"workers: 4\n", version=1, comment="First")
             system.commit("rules", RULES.encode(), version=1, comment="Four eyes")
+            client.changes(since=0)  # the thread that reads the feed is the server's, and no test's
 
     def ask(self, who: str, method: str, path: str, body: Any = None) -> requests.Response:
         """A call of the API."""
@@ -93,38 +94,35 @@ class Town:
         """What has become of a proposal."""
         return str(self.ask("bootstrap", "GET", f"/-/proposals/{proposal}").json()["state"])
 
-    def session(self, who: str) -> requests.Session:
-        """Somebody's browser without a screen, signed in; one for each."""
-        if who not in self._sessions:
-            self._sessions[who] = sign_in(self.url, self.tokens[who])
-        return self._sessions[who]
-
     def get(self, who: str, path: str) -> requests.Response:
-        return self.session(who).get(self.url + path, timeout=20, allow_redirects=False)
+        """A page, as somebody's browser gets it."""
+        return requests.get(self.url + path, cookies=self.signed_in(who), timeout=20, allow_redirects=False)
 
     def post(self, who: str, path: str, **fields: str) -> requests.Response:
         """A form, with the token that pages of that session carry."""
-        session = self.session(who)
-        token = form_token(session.get(f"{self.url}/-/ui/-/proposals", timeout=20).text)
-        return session.post(self.url + path, {"form_token": token} | fields, timeout=20, allow_redirects=False)
+        form = {"form_token": form_token(self.get(who, "/-/ui/-/proposals").text)} | fields
+        return requests.post(
+            self.url + path, form, cookies=self.signed_in(who), timeout=20, allow_redirects=False
+        )  # fmt: skip
+
+    def signed_in(self, who: str) -> dict[str, str]:
+        """The cookies of somebody's session; one for each."""
+        if who not in self._cookies:
+            self._cookies[who] = sign_in(self.url, self.tokens[who])
+        return self._cookies[who]
 
     def cookies(self, who: str) -> list[dict[str, Any]]:
-        """The session's cookie, for a browser."""
-        jar = self.session(who).cookies
-        return [{"name": one.name, "value": one.value, "url": self.url} for one in jar]
-
-    def close(self) -> None:
-        for session in self._sessions.values():
-            session.close()
+        """The same, for a browser."""
+        return [{"name": name, "value": value, "url": self.url} for name, value in self.signed_in(who).items()]
 
 
-def sign_in(url: str, token: str) -> requests.Session:
-    """A session that a token has opened."""
-    session = requests.Session()
-    form = {"token": token, "form_token": form_token(session.get(f"{url}/-/ui/-/sign-in", timeout=20).text)}
-    answer = session.post(f"{url}/-/ui/-/sign-in", form, timeout=20, allow_redirects=False)
-    assert answer.status_code == 303, answer.text
-    return session
+def sign_in(url: str, token: str) -> dict[str, str]:
+    """The cookies of a session that a token has opened."""
+    with requests.Session() as session:
+        form = {"token": token, "form_token": form_token(session.get(f"{url}/-/ui/-/sign-in", timeout=20).text)}
+        answer = session.post(f"{url}/-/ui/-/sign-in", form, timeout=20, allow_redirects=False)
+        assert answer.status_code == 303, answer.text
+        return dict(session.cookies)
 
 
 def form_token(page: str) -> str:
@@ -140,8 +138,4 @@ def town() -> Iterator[Town]:
     root = secrets.new_secret()
     options = ServiceOptions(access=AccessOptions(is_on=True, bootstrap_token=root), pages=PagesOptions())
     with Journal("memory:") as journal, hosted(create_app(journal, options)) as url:
-        found = Town(url, root)
-        try:
-            yield found
-        finally:
-            found.close()
+        yield Town(url, root)
