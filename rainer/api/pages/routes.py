@@ -36,6 +36,7 @@ def _entered(endpoint: Endpoint, path: str) -> Endpoint:
     Of those that show what the journal holds it is noted first where that stands.
     """
     is_of_journal = not path.startswith("/-/ui/-/") and not path.endswith("/download")
+    has_menu = not path.endswith(("/download", "/check")) and "/static/" not in path
 
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
@@ -43,7 +44,7 @@ def _entered(endpoint: Endpoint, path: str) -> Endpoint:
             raise NotFoundError("there are no pages below a token's path", hint="open /-/ui, and sign in")
         if is_of_journal:
             await standing.note(request)
-        if not is_part(request):
+        if has_menu and not is_part(request):
             await waiting.look(request)
         return await endpoint(request)
 
