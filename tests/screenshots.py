@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rainer.client import Client
+from tests.screen_acts import ACTS
 from tests.services import chromium
 from tests.services.rainer import RainerServer
 
@@ -25,6 +26,10 @@ PAGES: Final[Mapping[str, str]] = {
     "side-by-side": "/-/ui/checkout/limits.json/diff?from=2&to=9&view=split",
     "blame": "/-/ui/checkout/limits.json/blame",
     "manifest": "/-/ui/models/prod",
+    "edit": "/-/ui/checkout/limits.json/edit",
+    "revert": "/-/ui/checkout/limits.json/revert?to=7",
+    "remove": "/-/ui/checkout/limits.json/remove",
+    "new-key": "/-/ui/-/new?namespace=checkout",
     "not-there": "/-/ui/checkout/nothing",
 }
 SIZES: Final = {"wide": (1360, 850), "phone": (390, 844)}
@@ -87,8 +92,11 @@ def shoot(url: str, folder: Path, names: Sequence[str]) -> None:
                 base_url=url, viewport={"width": width, "height": height}, color_scheme=scheme
             )
             page = context.new_page()
-            for name in names or PAGES:
-                page.goto(PAGES[name])
+            for name in names or [*PAGES, *ACTS]:
+                path, act = ACTS.get(name) or (PAGES[name], None)
+                page.goto(path)
+                if act is not None:
+                    act(page)
                 page.screenshot(path=folder / f"{name}-{form}-{scheme}.png")
             context.close()
         browser.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -41,6 +42,8 @@ FORM_BYTES_MAX: Final = 4_000_000
 _AUTHOR: Final = "rainer_author"
 _YEAR_S: Final = 365 * 86_400
 _SOMEBODY: Final = "somebody"
+_PLACE: Final = re.compile(r"(?: (?:at|in) line \d+(?:, column \d+)?|, line \d+, column \d+(\)))$")
+"""How messages name the place that stands beside them on a page."""
 _FORCEABLE: Final = (RuleBroken, ApprovalRequired, UnavailableError)
 
 
@@ -127,11 +130,12 @@ class Fault:
     def of(cls, error: RainerError, text: str) -> Fault:
         """An error as a page shows it, with the line of the text that it speaks of."""
         found = error.details.get
+        message = _PLACE.sub(r"\1", error.message) if found("line") else error.message
         line = found("line")
         lines = text.split("\n")
         excerpt = lines[line - 1] if isinstance(line, int) and 0 < line <= len(lines) else ""
         return cls(
-            error.message, error.hint or "", line, found("column"), found("pointer") or "", found("rule") or "",
+            message, error.hint or "", line, found("column"), found("pointer") or "", found("rule") or "",
             excerpt[:500], isinstance(error, ApprovalRequired),
         )  # fmt: skip
 
