@@ -60,11 +60,12 @@ def visible_status(status: dict[str, Any], asker: Asker) -> dict[str, Any]:
     found = dict(status)
     for name in ("publishing", "mirrored"):
         if name in found:
-            found[name] = [_visible_tree(one, asker) for one in found[name] if asker.rights.sees(one["namespace"])]
+            found[name] = [visible_tree(one, asker) for one in found[name] if asker.rights.sees(one["namespace"])]
     return found
 
 
-def _visible_tree(tree: dict[str, Any], asker: Asker) -> dict[str, Any]:
+def visible_tree(tree: dict[str, Any], asker: Asker) -> dict[str, Any]:
+    """What a publisher says of a namespace, without what is wrong with keys that somebody may not read."""
     keys = asker.readable(tree["namespace"])
     if keys.is_all:
         return tree

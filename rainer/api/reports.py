@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import orjson
@@ -42,20 +43,23 @@ async def list_mirrors(request: Request) -> Response:
         names.check_namespace(namespace)
     found, missing = await _service(request).list_mirrors(namespace)
     asker = asker_of(request)
-    body: dict[str, Any] = {"mirrors": [_shown(one, asker) for one in found if asker.rights.sees(one.report.namespace)]}
+    body: dict[str, Any] = {
+        "mirrors": [seen_by(asker, one).as_dict() for one in found if asker.rights.sees(one.report.namespace)]
+    }
     if missing:
         body["missing"] = missing
     return _json(body)
 
 
-def _shown(listed: Listed, asker: Asker) -> dict[str, Any]:
+def seen_by(asker: Asker, listed: Listed) -> Listed:
     """A mirror as somebody may see it: without keys that he may neither read nor write, and what is wrong with them."""
-    told, keys = listed.as_dict(), asker.readable(listed.report.namespace)
-    if not keys.is_all:
-        written = asker.rights.keys("write", listed.report.namespace)  # who waits for his own commit must hear of it
-        told["rejected"] = {key: why for key, why in told["rejected"].items() if key in keys or key in written}
-        told["error"] = told["error"] and "what is wrong is told to who may read all of the namespace"
-    return told
+    report, keys = listed.report, asker.readable(listed.report.namespace)
+    if keys.is_all:
+        return listed
+    written = asker.rights.keys("write", report.namespace)  # who waits for his own commit must hear of it
+    rejected = {key: why for key, why in report.rejected.items() if key in keys or key in written}
+    error = report.error and "what is wrong is told to who may read all of the namespace"
+    return replace(listed, report=replace(report, rejected=rejected, error=error))
 
 
 async def put_mirror(request: Request) -> Response:

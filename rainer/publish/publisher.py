@@ -99,6 +99,14 @@ class Publisher:
             found = [one | {"state": "away", "error": why, "is_leader": False} for one in found]
         return sorted(found, key=lambda one: str(one["namespace"]))
 
+    def connection(self) -> dict[str, Any]:
+        """Where ZooKeeper is, whether it answers, our session (hexadecimal, or empty), and why nothing is published."""
+        session = self._zk.session_id
+        return {
+            "hosts": self._zk.options.hosts, "path": self._path or "/", "connected": self._zk.is_connected,
+            "session": f"{session:x}" if session else "", "error": self.error,
+        }  # fmt: skip
+
     # On the connection's thread
 
     def _connected(self, state: str) -> None:

@@ -50,6 +50,10 @@ class Publishing:
         if publisher is not None:
             await asyncio.to_thread(publisher.close)
 
+    def connection(self) -> dict[str, Any] | None:
+        """Whether ZooKeeper answers this server; None where nothing is published to."""
+        return None if self._publisher is None else self._publisher.connection()
+
     def status(self) -> list[dict[str, Any]]:
         """How far each namespace is published, and by whom; nothing where nothing is published to."""
         return [] if self._publisher is None else self._publisher.status()

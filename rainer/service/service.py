@@ -30,6 +30,7 @@ from rainer.service.proposing import Proposing
 from rainer.service.publishing import Publishing, PublishOptions
 from rainer.service.refusals import RefusedDraft as RefusedDraft
 from rainer.service.search_memory import SearchMemory
+from rainer.service.watching import Watching
 from rainer.validation import Validation
 
 log = logging.getLogger("rainer.service")
@@ -85,6 +86,7 @@ class Service(Committing):
     proposals: Proposing = field(init=False)
     validation: Validation = field(default_factory=Validation)
     searching: SearchMemory = field(init=False)
+    watching: Watching = field(init=False)
 
     def __post_init__(self) -> None:
         self.figures = Figures(self.options.metrics_directory)
@@ -96,6 +98,7 @@ class Service(Committing):
         self.access = Access(self.journal.engine, self.options.access)
         self.governing = Governing(self.access, self.options.publishing)
         self.searching = SearchMemory(self.options.pages.memory_bytes if self.options.pages else 0)
+        self.watching = Watching(self)
         self.proposals = Proposing(ProposalTable(self.journal.engine), self)
 
     @property
@@ -141,6 +144,8 @@ class Service(Committing):
                 loop.create_task(self._sample(), name="rainer-figures"),
                 loop.create_task(self._share_reports(live), name="rainer-mirrors"),
             ]
+            if self.options.pages is not None:  # which show the last hour
+                self._tasks.append(loop.create_task(self.watching.watch(), name="rainer-watching"))
 
     def sample(self) -> None:
         """Bring the figures up to date."""
@@ -196,6 +201,7 @@ class Service(Committing):
         live, self._live = self._live, None
         for task in self._tasks:
             task.cancel()
+        await self.watching.close()
         await self.searching.close()
         await self.governing.close()
         self.validation.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Final, TypeAlias
@@ -21,11 +22,12 @@ from rainer.api.pages import (
     signing_in,
     standing,
     static_files,
+    status_pages,
     waiting,
 )
 from rainer.api.pages.rendering import is_part
 from rainer.api.routing import Table, is_page
-from rainer.errors import NotFoundError
+from rainer.errors import NotFoundError, UnavailableError
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -35,7 +37,7 @@ def _entered(endpoint: Endpoint, path: str) -> Endpoint:
 
     Of those that show what the journal holds it is noted first where that stands.
     """
-    is_of_journal = not path.startswith("/-/ui/-/") and not path.endswith("/download")
+    is_of_journal = not path.startswith("/-/ui/-/") and not path.endswith(("/download", "/check"))
     has_menu = not path.endswith(("/download", "/check")) and "/static/" not in path
 
     @wraps(endpoint)
@@ -45,7 +47,8 @@ def _entered(endpoint: Endpoint, path: str) -> Endpoint:
         if is_of_journal:
             await standing.note(request)
         if has_menu and not is_part(request):
-            await waiting.look(request)
+            with contextlib.suppress(UnavailableError):  # the page itself says what does not answer, if it needs that
+                await waiting.look(request)
         return await endpoint(request)
 
     return answer
@@ -57,6 +60,7 @@ _PAGES: Final[Table] = (
     ("GET", "/-/ui/-/sign-in", signing_in.show_sign_in, needs.OPEN),
     ("POST", "/-/ui/-/sign-in", signing_in.sign_in, needs.OPEN),
     ("POST", "/-/ui/-/sign-out", signing_in.sign_out, needs.OPEN),
+    ("GET", "/-/ui/-/status", status_pages.show_status, needs.SEE),
     ("GET", "/-/ui/-/proposals", proposing_pages.show_proposals, needs.SEE),
     ("GET", "/-/ui/-/proposals/{id}", proposing_pages.show_proposal, needs.SEE),
     ("POST", "/-/ui/-/proposals/{id}/approve", proposing_pages.approve, needs.APPROVE_SOME),

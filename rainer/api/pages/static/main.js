@@ -3,6 +3,7 @@ import { followSearch, followSlider } from "./finding.js";
 import { followEditing } from "./editor.js";
 import { followKeys } from "./keyboard.js";
 import { followJournal } from "./live.js";
+import { followStatus } from "./status.js";
 
 const YEAR_S = 31536000;
 
@@ -54,3 +55,4 @@ followSlider();
 followKeys();
 followEditing();
 followJournal();
+followStatus();
