@@ -22,6 +22,7 @@ from rainer.api.signing import author_of, marks_of
 from rainer.errors import (
     ApprovalRequired,
     InvalidError,
+    KeyConflict,
     NotFoundError,
     RainerError,
     RuleBroken,
@@ -209,11 +210,20 @@ async def try_change(request: Request, change: Change, payload: bytes | None) ->
     except RefusedDraft as refused:
         if isinstance(refused.error, VersionConflict):
             raise refused.error from None
+        await _check_base(request, change)
         fault = Fault.of(refused.error, change.text)
         if isinstance(refused.error, _FORCEABLE) and asker.may("force", change.namespace, change.key):
             return replace(fault, can_force=True)
         return fault
     return None
+
+
+async def _check_base(request: Request, change: Change) -> None:
+    """VersionConflict if the head moved: rules speak first, and would hide it."""
+    _, head = await service_of(request).live.head(change.namespace, change.key)
+    version = 0 if head.row is None else head.row.version
+    if version != change.base:
+        raise VersionConflict([KeyConflict(change.namespace, change.key, version + 1, change.base + 1)])
 
 
 async def check_typing(request: Request, change: Change, payload: bytes) -> Fault | None:
