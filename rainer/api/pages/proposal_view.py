@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rainer.access.permissions import Asker
+from rainer.api.pages import fields
 from rainer.api.pages.diffing import Drawn, draw
 from rainer.errors import NotFoundError, RainerError, UnavailableError
 from rainer.journal.row import Row
@@ -129,6 +130,31 @@ def moved(service: Service, places: list[Place], asker: Asker) -> list[Moved]:
                 now = 0
         found.append(Moved(place.namespace, place.key, place.version - 1, now, by))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A stale proposal as the editor takes it: the text, its line ends, and the version that it was made on."""
+
+    namespace: str
+    key: str
+    base: int
+    text: str
+    ends: str
+
+
+def again(proposal: Proposal, asker: Asker) -> Again | None:
+    """What the editor can bring together with what is there now: one text, for who may read and write there."""
+    if len(proposal.drafts) != 1 or proposal.drafts[0].payload is None:
+        return None
+    draft = proposal.drafts[0]
+    if not all(asker.may(what, draft.namespace, draft.key) for what in ("read", "write")):
+        return None
+    try:
+        found = fields.editable(draft.payload)
+    except fields.NotEditable:
+        return None
+    return Again(draft.namespace, draft.key, draft.version - 1, found.text, found.ends)
 
 
 def approvals(service: Service, proposal: Proposal) -> list[Given]:

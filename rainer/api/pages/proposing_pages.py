@@ -128,7 +128,9 @@ async def _show(request: Request, failure: RainerError | None = None, said: str 
         request, "proposal.html", status=200 if failure is None else status_of(failure), proposal=proposal,
         changes=changes, how=how, whole=how.context == _WHOLE, moved=moved, failure=failure, said=said,
         given=proposal_view.approvals(service, proposal), needed=service.proposals.needed(proposal),
-        per_page=proposal_view.CHANGES, current="proposals", **await _decision(service, proposal, asker),
+        per_page=proposal_view.CHANGES, current="proposals",
+        again=proposal_view.again(proposal, asker) if proposal.state == STALE else None,
+        **await _decision(service, proposal, asker),
     )  # fmt: skip
 
 

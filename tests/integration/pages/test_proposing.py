@@ -50,7 +50,14 @@ def page_of(proposal: str) -> str:
 def test_somebody_else_sees_a_change_and_approves_of_it_by_the_keyboard(
     tab_of: Callable[..., Tab], place: Town
 ) -> None:  # fmt: skip
-    proposal = place.propose("ada", DB.replace("20", "40"), "Double the pool\n\nFor the sale.")
+    ada = tab_of("ada").page
+    ada.goto(f"{place.url}/-/ui/prod/db.yaml/edit")
+    ada.fill("#text", DB.replace("20", "40"))
+    ada.fill("#comment", "Double the pool\n\nFor the sale.")
+    ada.click("button:has-text('Review')")
+    ada.click("button:has-text('Propose')")
+    ada.wait_for_url(f"**{LIST}/p*")
+    proposal = ada.url.rpartition("/")[2]
     tab = tab_of("bob")
     page = tab.page
     tab.go(f"{LIST}?namespace=prod")
@@ -158,6 +165,26 @@ def test_what_was_made_on_a_base_that_moved_says_by_whom(tab_of: Callable[..., T
     tab.page.click("text=from v")
     assert tab.page.text_content("ins") == "5"
     assert "stale" in place.get("bob", f"{LIST}?state=stale").text
+
+
+def test_what_is_too_late_is_brought_together_and_proposed_again(tab_of: Callable[..., Tab], place: Town) -> None:
+    place.commit("bootstrap", "db.yaml", DB)
+    proposal = place.propose("ada", DB.replace("db-1", "db-2"), "Another host")
+    place.commit("bootstrap", "db.yaml", DB.replace("5s", "8s"))
+    page = tab_of("carol").page
+    page.goto(place.url + page_of(proposal))
+    page.click("text=Propose it again")
+    page.wait_for_selector("text=bootstrap was first")
+    assert page.input_value("#text") == DB.replace("db-1", "db-2").replace("5s", "8s")
+    assert page.input_value("#comment") == "Another host"
+    page.click("button:has-text('Review')")
+    page.click("button:has-text('Propose')")
+    page.wait_for_url(f"**{LIST}/p*")
+    assert (page.text_content("del"), page.text_content("ins")) == ("1", "2")
+    assert "Another person must approve." in page.text_content(".decide")
+    two = place.propose_all("ada", {"app.yaml": "w: 1\n", "more.yaml": None}, "Two")
+    place.commit("bob", "app.yaml", "w: 2\n")
+    assert f"rainer propose --again {two}" in place.get("ada", page_of(two)).text
 
 
 def test_whoever_may_not_read_it_finds_nothing(place: Town) -> None:
