@@ -91,18 +91,22 @@ class Watching:
     hour: LastHour = field(default_factory=LastHour)
     last: Seen = field(default_factory=Seen)
     _looked_at: float = 0.0
+    _sampled_at: float = 0.0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _listing: asyncio.Task[tuple[list[Listed], str]] | None = None
     _faults: tuple[str, ...] | None = None
 
     async def look(self) -> Seen:
-        """How things stand now, or did a second ago; raises nothing."""
+        """How things stand now, or did a second ago, whatever answers; the hour keeps it every ten seconds."""
         async with self._lock:
             if not self._looked_at or time.monotonic() - self._looked_at > _KEPT_S:
                 database, (mirrors, missing) = await asyncio.gather(self._database(), self._mirrors())
                 trees = self.service.publishing.status()
                 self.last = Seen(times.now_ms(), database, self._zookeeper(), trees, mirrors, missing)
                 self._looked_at = time.monotonic()
+                if not self._sampled_at or self._looked_at - self._sampled_at >= SAMPLE_S - _KEPT_S:
+                    self.hour.add(sample_of(self.last))
+                    self._sampled_at = self._looked_at
             return self.last
 
     async def watch(self) -> None:
@@ -110,7 +114,7 @@ class Watching:
         while True:
             await asyncio.sleep(SAMPLE_S)
             try:
-                self.hour.add(sample_of(await self.look()))
+                await self.look()
             except Exception:
                 log.exception("how things stand could not be looked at")
 

@@ -34,14 +34,15 @@ class Chart:
     bars: tuple[Bar, ...]
 
 
-def charts(minutes: Sequence[Minute]) -> list[Chart]:
+def charts(minutes: Sequence[Minute], *, has_zookeeper: bool) -> list[Chart]:
     """Lag, what was unpublished, repairs and commits, of an hour's minutes."""
-    return [
-        _chart("lag", "Mirror furthest behind", minutes, lambda m: m.lag_s, seconds, 1.0),
-        _chart("unpublished", "Oldest commit not in ZooKeeper", minutes, lambda m: m.unpublished_s, seconds, 1.0),
-        _chart("repairs", "Keys repaired in ZooKeeper", minutes, lambda m: float(m.repaired), _whole, 1.0),
-        _chart("commits", "Commits a minute", minutes, lambda m: float(m.commits), _whole, 1.0),
-    ]
+    found = [_chart("lag", "Mirror furthest behind", minutes, lambda m: m.lag_s, seconds)]
+    if has_zookeeper:
+        found += [
+            _chart("unpublished", "Oldest commit not in ZooKeeper", minutes, lambda m: m.unpublished_s, seconds),
+            _chart("repairs", "Keys repaired in ZooKeeper", minutes, lambda m: float(m.repaired), _whole),
+        ]
+    return [*found, _chart("commits", "Commits a minute", minutes, lambda m: float(m.commits), _whole)]
 
 
 def _whole(amount: float) -> str:
@@ -49,11 +50,10 @@ def _whole(amount: float) -> str:
 
 
 def _chart(
-    name: str, title: str, minutes: Sequence[Minute], value: Callable[[Minute], float], words: Callable[[float], str],
-    least: float,
-) -> Chart:  # fmt: skip
+    name: str, title: str, minutes: Sequence[Minute], value: Callable[[Minute], float], words: Callable[[float], str]
+) -> Chart:
     most = max(minutes, key=value)
-    top = round_up(max(value(most), least))
+    top = round_up(max(value(most), 1.0))
     bars = tuple(
         Bar(
             round(HEIGHT * value(one) / top, 1),

@@ -2,7 +2,7 @@
 import { say } from "./main.js";
 import { isHeld } from "./marks.js";
 
-const EVERY_MS = 3000;
+const EVERY_MS = 2000;
 let isPaused = false;
 let timer = 0;
 let isAsking = false;
