@@ -88,6 +88,8 @@ async def _take(request: Request, place: Place, change: Change, payload: bytes, 
     except InvalidError as e:
         return await review(request, place, change, payload, said=e)
     try:
+        if place.version == change.base and place.payload == payload:
+            return await review(request, place, change, payload)
         if step == "propose":
             return await propose(request, change, payload)
         kept = await changes.commit_change(request, change, payload)
