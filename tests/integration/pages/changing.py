@@ -112,6 +112,7 @@ def _warm_up(made: Desk) -> None:
     """Have the server start its threads, which are no test's."""
     visitor = Visitor(made)
     requests.get(f"{made.url}/-/changes?since=0", timeout=20)
+    requests.get(f"{made.url}/-/mirrors", timeout=20)
     visitor.get("/-/ui")
     visitor.post("/-/ui/ruled/shape-0/check", base="0", text='{"port": 1}\n' + " " * 20_000)
     visitor.post("/-/ui/diary/any/edit", base="0", text="first\n")

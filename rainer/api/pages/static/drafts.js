@@ -58,15 +58,18 @@ export function followDrafts(form) {
     if (form.dataset.unsaved === undefined) offerDraft(field, name);
     field.addEventListener("input", later(WAIT_MS, () => remember(name, field.value)));
   }
+  const isUnsaved = () => form.dataset.unsaved !== undefined || (field && field.value !== begun);
+  const keep = () => { if (field && isUnsaved()) remember(name, field.value); };
   form.addEventListener("submit", () => {
     isSent = true;
-    if (field && (field.value !== begun || form.dataset.unsaved !== undefined)) remember(name, field.value);
+    keep();
   });
+  addEventListener("pagehide", keep);
   addEventListener("pageshow", () => { isSent = false; }); // back again
   form.querySelector("[data-leave]")?.addEventListener("click", () => {
-    if (form.dataset.unsaved === undefined && (!field || field.value === begun)) isSent = true;
+    if (!isUnsaved()) isSent = true;
   });
   addEventListener("beforeunload", (event) => {
-    if (!isSent && (form.dataset.unsaved !== undefined || (field && field.value !== begun))) event.preventDefault();
+    if (!isSent && isUnsaved()) event.preventDefault();
   });
 }
