@@ -56,14 +56,14 @@ async def create_namespace(request: Request) -> Response:
     size = body.get("payload_bytes_max", limits.PAYLOAD_BYTES_DEFAULT)
     if not isinstance(size, int) or isinstance(size, bool):
         raise InvalidError(f"payload_bytes_max is {show(size)}, not a whole number")
-    _permit_new(service, request.scope, name, form, size)
+    permit_new(service, request.scope, name, form, size)
     made, is_new = await service.live.in_thread(
         administration.create_namespace, service.journal.engine, name, form, size
     )
     return _json(made.as_dict(), 201 if is_new else 200)
 
 
-def _permit_new(service: Guarded, scope: Any, name: str, form: str, size: int) -> None:
+def permit_new(service: Guarded, scope: Any, name: str, form: str, size: int) -> None:
     """Whoever may administer a namespace may make it; the server's own is made as it must be, by who may all."""
     if name != names.SYSTEM_NAMESPACE:
         permit(service, scope, "admin", names.check_namespace(name))

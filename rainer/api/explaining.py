@@ -8,12 +8,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rainer.access.permissions import Asker
+from rainer.access.permissions import Asker, Permissions
 from rainer.api.needs import PERMITTED, asker_of, permit, service_of
 from rainer.errors import InvalidError
 from rainer.model import names
 from rainer.model.identity import ANONYMOUS, Identity, check_identity_name
-from rainer.model.policy import PERMISSIONS, shown
+from rainer.model.policy import PERMISSIONS, Decision, shown
 from rainer.model.policy_document import parse_place
 
 
@@ -24,7 +24,7 @@ async def explain(request: Request) -> Response:
     """
     service, asker = service_of(request), asker_of(request)
     who, may, on = (request.query_params.get(name) for name in ("who", "may", "on"))
-    identity = _identity(who, request.query_params.getlist("group"), asker)
+    identity = identity_asked(who, request.query_params.getlist("group"), asker)
     if may not in PERMISSIONS:
         raise InvalidError(
             f"there is no permission {names.shorten(may or '')}", hint=f"may= one of {', '.join(PERMISSIONS)}"
@@ -33,19 +33,25 @@ async def explain(request: Request) -> Response:
         request.scope[PERMITTED] = True
     else:
         permit(service, request.scope, "admin", "*")
-    told: dict[str, Any] = {"who": identity.name, "may": may, "on": on}
-    if service.permissions.is_open:
-        return _json(told | {"allowed": True, "because": "the server asks nobody who he is: identity is off"})
-    policy = service.permissions.policy
+    where, decision = decide(service.permissions, identity, may, on)
+    told = {"who": identity.name, "may": may, "on": where}
+    return _json(told | {"allowed": decision.allowed, "because": decision.because})
+
+
+def decide(permissions: Permissions, identity: Identity, may: str, on: str | None) -> tuple[str | None, Decision]:
+    """Whether somebody may do that there, or with None anywhere, and why; and the place as a policy has it."""
+    if permissions.is_open:
+        return on, Decision(True, "the server asks nobody who he is: identity is off")
+    policy = permissions.policy
     if on is None:
         given = policy.given(identity, may)
-        return _json(told | {"allowed": bool(given), "because": "; ".join(given) or "no grant gives it on anything"})
+        return on, Decision(bool(given), "; ".join(given) or "no grant gives it on anything")
     target = parse_place(on)
-    decision = policy.decide_target(identity, may, target)
-    return _json(told | {"on": shown(target), "allowed": decision.allowed, "because": decision.because})
+    return shown(target), policy.decide_target(identity, may, target)
 
 
-def _identity(who: str | None, groups: list[str], asker: Asker) -> Identity:
+def identity_asked(who: str | None, groups: list[str], asker: Asker) -> Identity:
+    """About whom is asked; without a name about who asks."""
     if who is None or (who == asker.identity.name and not groups):
         return asker.identity
     if who == ANONYMOUS.name:

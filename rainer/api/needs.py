@@ -79,6 +79,7 @@ WRITE_FILE: Final = Needs("write", "file")
 READ_FILES: Final = Needs("read", "files")
 APPROVE_SOME: Final = Needs("approve", "anything")
 ADMIN: Final = Needs("admin", "everything")
+ADMIN_SOME: Final = Needs("admin", "anything")
 BY_BODY: Final = Needs("", "body")
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rainer.access.tokens import Token
 from rainer.api import asking
 from rainer.api.changesets import json_object, no_strangers, show
 from rainer.api.reading import service_of
 from rainer.errors import InvalidError
 from rainer.model import times
 from rainer.model.identity import check_identity_name
+from rainer.service import Service
 
 _BODY_BYTES_MAX: Final = 10_000
 _KEPT_NOWHERE: Final = {"Cache-Control": "no-store"}
@@ -40,12 +43,13 @@ async def create_token(request: Request) -> Response:
     raw = await asking.read_body(request.receive, _BODY_BYTES_MAX, "this call", service.options.body_timeout_s)
     name, life_ms = _wanted(json_object(raw))
     by = asking.identity_of(request.scope).name or "nobody"
-    made, text = await service.live.in_thread(_create, service.access.tokens, name, by, life_ms)
+    made, text = await create(service, name, by, life_ms)
     return _json({"token": text} | made.as_dict(times.now_ms()), 201)
 
 
-def _create(tokens: Any, name: str, by: str, life_ms: int | None) -> Any:
-    return tokens.create(name, created_by=by, life_ms=life_ms)
+async def create(service: Service, name: str, by: str, life_ms: int | None) -> tuple[Token, str]:
+    """Make a token; it, and its text."""
+    return await service.live.in_thread(partial(service.access.tokens.create, name, created_by=by, life_ms=life_ms))
 
 
 def _wanted(body: dict[str, Any]) -> tuple[str, int | None]:
@@ -63,11 +67,15 @@ def _wanted(body: dict[str, Any]) -> tuple[str, int | None]:
 async def revoke_token(request: Request) -> Response:
     """`DELETE /-/tokens/{id}`: it proves nothing any more, here at once and elsewhere within two seconds."""
     service = service_of(request)
-    token_id = asking.segment(asking.raw_segments(request.scope)[-1])
+    revoked = await revoke(service, asking.segment(asking.raw_segments(request.scope)[-1]))
+    return _json(revoked.as_dict(times.now_ms()))
+
+
+async def revoke(service: Service, token_id: str) -> Token:
+    """Revoke a token; DeniedError for the last by which anybody could change the policy, NotFoundError for none."""
     if not service.access.is_open:
         await service.governing.check_revocation(token_id)
-    revoked = await service.live.in_thread(service.access.revoke, token_id)
-    return _json(revoked.as_dict(times.now_ms()))
+    return await service.live.in_thread(service.access.revoke, token_id)
 
 
 def _json(body: object, status: int = 200) -> Response:

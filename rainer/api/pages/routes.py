@@ -12,9 +12,11 @@ from starlette.responses import Response
 
 from rainer.api import needs
 from rainer.api.pages import (
+    access_pages,
     changing,
     find,
     history,
+    namespace_pages,
     new_keys,
     proposing_pages,
     read,
@@ -65,6 +67,14 @@ _PAGES: Final[Table] = (
     ("GET", "/-/ui/-/proposals/{id}", proposing_pages.show_proposal, needs.SEE),
     ("POST", "/-/ui/-/proposals/{id}/approve", proposing_pages.approve, needs.APPROVE_SOME),
     ("POST", "/-/ui/-/proposals/{id}/reject", proposing_pages.reject, needs.SEE),
+    ("GET", "/-/ui/-/new-namespace", namespace_pages.show_new_namespace, needs.ADMIN_SOME),
+    ("POST", "/-/ui/-/new-namespace", namespace_pages.create_namespace, needs.BY_BODY),
+    ("GET", "/-/ui/-/namespaces/{name}", namespace_pages.show_facts, needs.BY_BODY),
+    ("GET", "/-/ui/-/access", access_pages.show_access, needs.SEE),
+    ("GET", "/-/ui/-/tokens", access_pages.show_tokens, needs.ADMIN),
+    ("POST", "/-/ui/-/tokens", access_pages.create_token, needs.ADMIN),
+    ("GET", "/-/ui/-/tokens/{id}/revoke", access_pages.show_revoke, needs.ADMIN),
+    ("POST", "/-/ui/-/tokens/{id}/revoke", access_pages.revoke_token, needs.ADMIN),
     ("GET", "/-/ui/-/new", new_keys.show_new, needs.WRITE_SOME),
     ("GET", "/-/ui/{namespace}", find.show_namespace, needs.READ_SOME),
     ("GET", "/-/ui/{namespace}/{key}", read.show_key, needs.READ_KEY),
