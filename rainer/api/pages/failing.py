@@ -10,6 +10,7 @@ from starlette.responses import Response
 from rainer.api import asking
 from rainer.api.asking import IDENTITY
 from rainer.api.pages.cookies import SESSION, forget_cookie
+from rainer.api.pages.forms import StaleForm
 from rainer.api.pages.keeping import Kept, may_hold_work
 from rainer.api.pages.rendering import page
 from rainer.errors import DeniedError, NotFoundError, OverloadedError, PositionGone, RainerError, UnauthenticatedError
@@ -19,6 +20,7 @@ from rainer.model.identity import ANONYMOUS
 _TITLES: Final = (
     (PositionGone, "The journal has no such moment"),
     (NotFoundError, "There is nothing here"),
+    (StaleForm, "Look it over once more"),
     (DeniedError, "You may not do this"),
     (OverloadedError, "The server has too much to do"),
 )

@@ -19,6 +19,10 @@ _FIELDS_MAX = 1_000
 _LITTLE_BYTES = 64_000
 
 
+class StaleForm(DeniedError):
+    """A form whose page was made for another session: before somebody signed in anew, or the server began anew."""
+
+
 async def read_form(request: Request, bytes_max: int) -> dict[str, str]:
     """The fields of a form, the last of each name; line ends in them are `\\n`, as people meant.
 
@@ -26,7 +30,7 @@ async def read_form(request: Request, bytes_max: int) -> dict[str, str]:
     """
     found = await read_fields(request, bytes_max)
     if not hmac.compare_digest(found.get(FORM_TOKEN, "").encode(), form_token_of(request).encode()):
-        raise DeniedError("the form is not of this session", hint="load the page again, and send it once more")
+        raise StaleForm("the form is not of this session", hint="load the page again, and send it once more")
     return found
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from rainer.api import asking
 from rainer.api.pages.cookies import SESSION, forget_cookie
-from rainer.api.pages.forms import FIELDS, FORM_TOKEN, read_fields
+from rainer.api.pages.forms import FIELDS, FORM_TOKEN, StaleForm, read_fields
 from rainer.api.pages.rendering import page
 from rainer.errors import OutcomeUnknown, OverloadedError, RainerError, UnauthenticatedError, UnavailableError
 
@@ -49,7 +49,7 @@ class Kept(Response):
             request, "kept.html", status=self._status, title=self._title, error=self._error, fields=carried,
             text=fields.get("text"), comment=fields.get("comment"), signs_in=self._signs_in,
             is_later=isinstance(self._error, UnavailableError | OutcomeUnknown),
-            is_unknown=isinstance(self._error, OutcomeUnknown),
+            is_stale=isinstance(self._error, StaleForm), is_unknown=isinstance(self._error, OutcomeUnknown),
         )  # fmt: skip
         if isinstance(self._error, UnauthenticatedError):
             forget_cookie(request, answer, SESSION)
