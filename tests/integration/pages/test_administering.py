@@ -82,7 +82,7 @@ def test_it_is_told_who_may_what_and_which_grant_says_so(root: Tab, place: Town)
     page.wait_for_selector("text=grant 1 (line 4)")
     rows = [row.locator("th, td").all_text_contents() for row in page.locator("tbody tr").all()]
     assert rows[0] == ["read", "yes", "grant 1 (line 4): group:ops may read, write, approve on prod/*"]
-    assert rows[3] == ["admin", "no", "no grant for ada gives admin on prod/db*"]
+    assert rows[3] == ["admin", "no", "not on all of prod/db*: no grant for ada gives admin on prod/db"]
     own = place.get("ada", "/-/ui/-/access").text
     assert 'id="who" value="ada" disabled' in own
     assert place.get("ada", "/-/ui/-/access?who=bob").status_code == 403
