@@ -72,7 +72,8 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         "url": links_of(request), "theme": _theme(request), "who": who, "current": "", "namespace": None,
         "key": None, "form_token": form_token_of(request), "is_open": who.is_open,
         "path": str(request.scope["rainer_asked"]), "waiting": waiting_of(request.scope),
-        "live_since": standing.noted(request.scope), "trouble": trouble_of(request), "may": partial(_may, request),
+        "live_since": standing.noted(request.scope), "trouble": trouble_of(request), "now_ms": times.now_ms(),
+        "may": partial(_may, request),
     } | context  # fmt: skip
     if is_part(request) and "live" in found.blocks:
         text = "".join(found.blocks["live"](found.new_context(everything)))

@@ -26,10 +26,11 @@ async def show_status(request: Request) -> Response:
     number = asking.bounded(request, "page", 0, 0, 10**6)
     seen = await service.watching.look()
     told = told_to(asker, seen)
+    chosen = told.mirrors[number * _PAGE : (number + 1) * _PAGE]
     minutes = service.watching.hour.minutes(times.now_ms(), asker.rights.sees)
     return page(
         request, "status.html", current="status", seen=seen, told=told, verdict=told.verdicts[0],
-        also=told.verdicts[1:], mirrors=told.mirrors[number * _PAGE : (number + 1) * _PAGE], number=number,
-        pages=-(-len(told.mirrors) // _PAGE), per_page=_PAGE, charts=charts(minutes, has_zookeeper=seen.zookeeper is not None), minutes=minutes,
-        seconds=seconds, clock=clock, clock_of=clock_of, process=os.getpid(), workers=service.options.workers,
+        also=told.verdicts[1:], mirrors=chosen, number=number, pages=-(-len(told.mirrors) // _PAGE), per_page=_PAGE,
+        charts=charts(minutes, has_zookeeper=seen.zookeeper is not None), minutes=minutes, seconds=seconds,
+        clock=clock, clock_of=clock_of, process=os.getpid(), workers=service.options.workers,
     )  # fmt: skip

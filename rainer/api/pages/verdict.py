@@ -34,6 +34,12 @@ class Standing:
     words: str
 
     @property
+    def state(self) -> str:
+        """Its own word for how it is, unless we know better."""
+        said = self.listed.report.state
+        return "behind" if self.level == "bad" and said == "current" else said
+
+    @property
     def order(self) -> tuple[int, float, int, str]:
         """What sorts the worst first."""
         lag = self.listed.lag
@@ -117,20 +123,24 @@ def _of_trees(seen: Seen, trees: Sequence[Mapping[str, Any]]) -> Iterator[Verdic
 def _of_mirrors(seen: Seen, mirrors: Sequence[Standing]) -> Iterator[Verdict]:
     for level, what in (("bad", "behind"), ("warn", "not whole")):
         some = [one for one in mirrors if one.level == level]
-        if not some:
-            continue
-        named = "; ".join(
-            f"{one.listed.report.id} of {one.listed.report.namespace}: {one.words}" for one in some[:_NAMED]
-        )
-        more = f"; and {len(some) - _NAMED:,} more" if len(some) > _NAMED else ""
-        subject = f"{_count(len(some), 'mirror')} of {len(mirrors):,} {'is' if len(some) == 1 else 'are'} {what}"
-        yield Verdict(level, f"{subject} ({named}{more})", _mirrors_next(seen, some))
+        if some:
+            named = "; ".join(_named(one) for one in some[:_NAMED])
+            more = f"; and {len(some) - _NAMED:,} more" if len(some) > _NAMED else ""
+            subject = f"{_count(len(some), 'mirror')} of {len(mirrors):,} {'is' if len(some) == 1 else 'are'} {what}"
+            yield Verdict(level, f"{subject}: {named}{more}", _mirrors_next(seen, level, some))
 
 
-def _mirrors_next(seen: Seen, some: Sequence[Standing]) -> str:
-    if seen.zookeeper is not None and not seen.zookeeper.is_connected:
-        return "Those that follow ZooKeeper catch up when it is back."
+def _named(one: Standing) -> str:
+    return f"{one.listed.report.id} of {one.listed.report.namespace} ({one.words})"
+
+
+def _mirrors_next(seen: Seen, level: str, some: Sequence[Standing]) -> str:
     first = some[0].listed.report
+    if level == "warn":
+        return "Below it says which keys are not taken, and why." if first.rejected else "They are still loading."
+    away = seen.zookeeper is not None and not seen.zookeeper.is_connected
+    if away and all(one.listed.report.via == "zookeeper" for one in some):
+        return "Those that follow ZooKeeper catch up when it is back."
     return f"Begin with process {first.pid} on {first.host}: does it run, and does it reach its source?"
 
 

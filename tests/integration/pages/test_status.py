@@ -69,7 +69,7 @@ def test_a_publisher_its_mirrors_and_a_zookeeper_that_stops(browser: Any, own_zo
             assert "nothing" in page.text_content(".mirrors tbody tr")
             assert page.locator(".menu .dot").count() == 0
             report(server.url, "lame", state="behind", error="its disk is full")
-            expect_text(page, ".verdict.bad .words", "1 mirror of 2 is behind (lame of diary: its disk is full)")
+            expect_text(page, ".verdict.bad .words", "1 mirror of 2 is behind: lame of diary (its disk is full)")
             expect_text(page, ".verdict .next", "process 77 on far")
             expect_text(page, ".mirrors tbody tr:first-child", "lame")
             own_zookeeper.kill()

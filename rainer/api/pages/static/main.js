@@ -1,4 +1,5 @@
 // What pages do beyond links and forms. Everything here is a comfort: without it each page can still be read.
+import { followTimes } from "./ages.js";
 import { followSearch, followSlider } from "./finding.js";
 import { followEditing } from "./editor.js";
 import { followKeys } from "./keyboard.js";
@@ -56,3 +57,4 @@ followKeys();
 followEditing();
 followJournal();
 followStatus();
+followTimes();
