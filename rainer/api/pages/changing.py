@@ -39,7 +39,10 @@ async def show_edit(request: Request) -> Response:
         found = fields.editable(None if row is None else row.payload)
     except NotEditable as e:
         return await editor(request, place, change, unfit=e.message)
-    return await editor(request, place, replace(change, text=found.text, ends=found.ends))
+    notice = ""
+    if older is not None and older != place.version:
+        notice = f"This is the text of version {older}. What you commit follows version {place.version}."
+    return await editor(request, place, replace(change, text=found.text, ends=found.ends), notice=notice)
 
 
 # Looked over, and committed

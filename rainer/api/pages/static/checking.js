@@ -86,6 +86,13 @@ export function checkWhileTyping(form, editor, field, mark) {
       show({ message: words }, words, "bad");
     } else soon();
   });
+  form.addEventListener("submit", (event) => {
+    const bytes = count();
+    if (bytes <= most) return;
+    event.preventDefault(); // so much would not even be read
+    show(null, `${sizeOf(bytes)} is over the ${sizeOf(most)} that can be committed here.`, "bad");
+    field.focus();
+  });
   count();
   if (field.value) check();
   else mark(Number(editor.dataset.line) || null);

@@ -49,6 +49,7 @@ export function followDrafts(form) {
     url.searchParams.delete("done");
     history.replaceState(null, "", url); // loaded again, it is no news
   }
+  document.querySelector("form[action$='/sign-out']")?.addEventListener("submit", () => sessionStorage.clear());
   if (!form) return;
   const field = form.querySelector("textarea[name=text]");
   const name = nameOf(new URL(form.action).pathname);
@@ -60,8 +61,8 @@ export function followDrafts(form) {
   }
   const isUnsaved = () => form.dataset.unsaved !== undefined || (field && field.value !== begun);
   const keep = () => { if (field && isUnsaved()) remember(name, field.value); };
-  form.addEventListener("submit", () => {
-    isSent = true;
+  form.addEventListener("submit", (event) => {
+    isSent = !event.defaultPrevented;
     keep();
   });
   addEventListener("pagehide", keep);

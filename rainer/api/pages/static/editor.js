@@ -145,8 +145,11 @@ function followFile(form) {
 
 export function followEditing() {
   const form = document.querySelector("form.edit-form");
-  followDrafts(form);
-  if (!form) return;
+  if (form) followForm(form);
+  followDrafts(form); // last: what keeps a form from being sent comes before
+}
+
+function followForm(form) {
   followGoing(form);
   followForcing(form);
   followFile(form);
