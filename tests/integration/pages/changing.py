@@ -19,6 +19,7 @@ from tests.integration.pages.deciding import form_token
 
 LINES = b"one\ntwo\nthree\nfour\nfive\nsix\n"
 RULES = b"rules:\n  - {on: 'ruled/small*', size_change_max: 3x}\n  - {on: 'ruled/shape*', schema: shape}\n"
+RULES += b"  - {on: 'ruled/asked*', hook: 'http://127.0.0.1:9/'}\n"
 SHAPE = b'{"type": "object", "properties": {"port": {"type": "integer"}}}'
 
 

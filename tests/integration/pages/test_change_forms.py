@@ -6,13 +6,12 @@ import base64
 from collections.abc import Iterator
 
 import pytest
-import requests
 
 from rainer.api.pages.fields import EDIT_BYTES_MAX
 from rainer.errors import NotFoundError
 from rainer.journal.administration import set_namespace_closed
 from tests.integration.pages.changing import LINES, Desk, Visitor, alert, desk, hidden, text_of
-from tests.integration.pages.deciding import Town, form_token, sign_in, town
+from tests.integration.pages.deciding import form_token
 
 pytestmark = pytest.mark.xdist_group("pages")
 
@@ -20,12 +19,6 @@ pytestmark = pytest.mark.xdist_group("pages")
 @pytest.fixture(scope="module", name="desk")
 def _desk(_guardian: None) -> Iterator[Desk]:
     with desk() as made:
-        yield made
-
-
-@pytest.fixture(scope="module", name="town")
-def _town(_guardian: None) -> Iterator[Town]:
-    with town() as made:
         yield made
 
 
@@ -187,6 +180,14 @@ def test_force_sets_rules_aside_where_somebody_says_so(desk: Desk, visitor: Visi
     assert visitor.post("/-/ui/ruled/small/remove", base="2", forced="yes").status_code == 303
 
 
+def test_hooks_are_asked_by_the_review_and_not_while_one_types(desk: Desk, visitor: Visitor) -> None:
+    page = "/-/ui/ruled/asked/edit"
+    assert visitor.post("/-/ui/ruled/asked/check", base="0", text="new").json()["fault"] is None
+    review = visitor.post(page, base="0", text="new", step="review")
+    assert (review.status_code, hidden(review, "text"), 'name="forced"' in review.text) == (422, "new", True)
+    assert "cannot be checked by the rule" in alert(review)
+
+
 @pytest.mark.parametrize("missing", ["comment", "author"])
 def test_a_change_says_why_and_who(missing: str, desk: Desk, visitor: Visitor) -> None:
     key = desk.key()
@@ -257,57 +258,3 @@ def test_nothing_is_offered_where_nothing_may_be_done(desk: Desk, visitor: Visit
     for answer in (visitor.get("/-/ui/shut/k/edit"), visitor.post("/-/ui/shut/k/edit", text="mine\n")):
         assert (answer.status_code, "closed" in answer.text) == (403, True)
     assert "mine" in answer.text
-
-
-# Where people sign in
-
-
-def test_who_may_only_read_is_offered_nothing(town: Town) -> None:
-    page = town.get("rita", "/-/ui/prod/app.yaml").text
-    assert "app.yaml/edit" not in page
-    assert "app.yaml/remove" not in page
-    assert "New key" not in town.get("rita", "/-/ui/prod").text
-    for who in ("rita", "wendy"):  # one may only read, the other not even that
-        answer = town.post(who, "/-/ui/prod/app.yaml/edit", base="1", text="mine\n", comment="x", step="commit")
-        assert (answer.status_code, text_of(answer)) == (403, "mine\n")
-    assert "app.yaml/edit" in town.get("ada", "/-/ui/prod/app.yaml").text
-    forced = town.post(
-        "ada", "/-/ui/prod/app.yaml/edit", base="1", text="a: 1\n", comment="x", step="commit", forced="yes"
-    )
-    assert forced.status_code == 403
-    assert town.version("app.yaml") == 1
-
-
-def test_a_key_that_needs_approval_is_proposed_from_its_editor(town: Town) -> None:
-    form = {"base": "1", "text": "host: db-9\n", "comment": "A larger one"}
-    review = town.post("ada", "/-/ui/prod/db.yaml/edit", **form, step="review")
-    assert (review.status_code, 'value="propose"' in review.text, 'value="commit"' in review.text) == (422, True, False)
-    made = town.post("ada", "/-/ui/prod/db.yaml/edit", **form, step="propose")
-    address = made.headers["Location"]
-    assert (made.status_code, address.rpartition("/")[0]) == (303, "/-/ui/-/proposals")
-    assert town.state(address.rpartition("/")[2]) == "open"
-    assert town.version("db.yaml") == 1
-
-
-def test_a_text_outlives_the_session_that_it_was_written_in(town: Town) -> None:
-    made = town.ask("bootstrap", "POST", "/-/tokens", {"name": "ada"}).json()
-    page = "/-/ui/prod/app.yaml/edit"
-    with requests.Session() as session:
-        session.cookies.update(sign_in(town.url, made["token"]))
-        opened = session.get(town.url + page, timeout=20)
-        form = {"form_token": form_token(opened.text), "base": hidden(opened, "base"), "text": "workers: 8\n"}
-        form |= {"comment": "For the sale", "step": "commit"}
-        town.ask("bootstrap", "DELETE", f"/-/tokens/{made['id']}")
-        ended = session.post(town.url + page, form, timeout=20)
-        assert (ended.status_code, text_of(ended), hidden(ended, "step")) == (401, "workers: 8\n", "commit")
-        assert "For the sale" in ended.text
-        unknown = session.post(town.url + page, form, timeout=20)  # by now the browser has forgotten the session
-        assert (unknown.status_code, text_of(unknown)) == (401, "workers: 8\n")
-        session.cookies.update(sign_in(town.url, town.tokens["ada"]))
-        again = session.post(town.url + page, form, timeout=20)
-        assert (again.status_code, text_of(again)) == (403, "workers: 8\n")
-        form["form_token"] = form_token(again.text)
-        landed = session.post(town.url + page, form, timeout=20, allow_redirects=False)
-        assert landed.status_code == 303
-    assert town.version("app.yaml") == 2
-    assert town.ask("ada", "GET", "/prod/app.yaml/meta").json()["author"] == "ada"
