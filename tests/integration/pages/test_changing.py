@@ -269,7 +269,6 @@ def test_no_page_that_changes_something_has_a_serious_fault_or_is_too_wide(tab: 
     commit(page)
     for path in (
         desk.path(key, "revert?to=1"),
-        desk.path(key, "remove"),
         desk.path(bytes_key),
         "/-/ui/-/new?namespace=diary",
     ):
