@@ -58,6 +58,7 @@ def test_somebody_else_sees_a_change_and_approves_of_it_by_the_keyboard(
     ada.click("button:has-text('Propose')")
     ada.wait_for_url(f"**{LIST}/p*")
     proposal = ada.url.rpartition("/")[2]
+    assert ada.locator(".menu .badge").count() == 0  # nobody waits for himself
     tab = tab_of("bob")
     page = tab.page
     tab.go(f"{LIST}?namespace=prod")
