@@ -9,12 +9,14 @@ const main = document.getElementById("main");
 const SAID_MS = 5000;
 const REFUSED = { 401: "Not live: your session has ended. Load the page again.", 403: "Not live: this is not yours to read any more.", 404: "Not live: the namespace is gone." };
 
+const PENDING_MAX = 1000;
+
 let stream = null;
 let lost = false;
-let behind = false;
-let news = new Map(); // by key, the newest change that the page does not show yet
-let newsCount = 0;
+let behind = false; // the stream told more than it can: it rests until the page has looked where things stand
+let pending = []; // changes that the page may not show yet, the oldest first
 let isMuch = false;
+let unordered = new Set(); // keys that stand elsewhere than their last change would have them
 let later = 0;
 let wasLive = false;
 let awaySince = "";
@@ -32,6 +34,15 @@ function kind() {
   return "keys";
 }
 
+function newest() {
+  return new Map(pending.map((change) => [change.key, change]));
+}
+
+// The page shows everything up to a revision.
+function forget(revision) {
+  pending = pending.filter((change) => change.revision > revision);
+}
+
 async function look(address, isPart) {
   const url = new URL(address, location.href);
   if (isPart) url.searchParams.set("part", "1");
@@ -41,16 +52,25 @@ async function look(address, isPart) {
   return { page, since: Number(answer.headers.get("X-Rainer-Revision")) };
 }
 
-let unsaid = new Map();
+// What is said to who hears the page: the last word of some seconds, and of rows how many changed in them.
+let unsaid = "";
+let changedRows = new Map();
 const speak = paced(SAID_MS, () => {
-  const names = [...unsaid];
-  unsaid = new Map();
-  if (names.length === 1) say(`${plain(names[0][1])} changed ${plain(names[0][0])}`);
-  else if (names.length) say(`${names.length} keys were changed by others`);
+  const [[name, author] = []] = changedRows;
+  if (changedRows.size === 1) unsaid = `${plain(author)} changed ${plain(name)}`;
+  else if (changedRows.size) unsaid = `${changedRows.size} keys were changed by others`;
+  changedRows = new Map();
+  if (unsaid) say(unsaid);
+  unsaid = "";
 });
 
+function announce(words) {
+  unsaid = words;
+  speak();
+}
+
 function tell(name, author) {
-  unsaid.set(name, author);
+  changedRows.set(name, author);
   speak();
 }
 
@@ -59,20 +79,20 @@ async function renewKeys() {
   const here = live();
   const found = await look(location.href, true);
   if (here !== live() || kind() !== "keys") return null;
-  const gone = new Set([...news].filter(([, change]) => change.empty).map(([name]) => name));
+  const news = newest();
+  const gone = new Set([...news.values()].filter((change) => change.empty).map((change) => change.key));
   const { changed, added, later: isLater } = morph(here, found.page, gone);
   for (const name of changed) tell(name, news.get(name)?.author ?? "somebody");
   const params = asked();
   const isFirst = !params.get("q") && !params.get("after") && !Number(params.get("page"));
   if (isFirst && params.get("sort") === "changed") moved(changed, added);
   else if (isFirst && added.length) offer(`${count(added.length, "new key", "new keys")}`, added);
-  news = new Map();
+  forget(found.since);
   clearTimeout(later);
   if (isLater) later = setTimeout(renew, 1000);
   return found.since;
 }
 
-let unordered = new Set();
 function moved(changed, added) {
   unordered = new Set([...unordered, ...changed, ...added]);
   if (unordered.size) offer(`${count(unordered.size, "key has", "keys have")} changed`, [...unordered]);
@@ -86,20 +106,23 @@ function offer(words, names) {
 async function bring(names) {
   if (!(await show(location.href, { remember: false }))) return;
   const rows = rowsOf(live());
-  const found = names.map((name) => rows.get(name)).filter(Boolean);
+  const found = kind() === "commits" ? [...live().querySelectorAll("[data-row]")].slice(0, names.length) : names.map((name) => rows.get(name)).filter(Boolean);
   for (const row of found) mark(row, "new");
-  hideNews();
-  if (kind() === "commits") names.slice(0, 100).forEach((_, at) => live().querySelectorAll("[data-row]")[at]?.classList.add("changed"));
-  const first = found[0] ?? live().querySelector("[data-row]");
+  const first = found[0];
   const link = first?.querySelector("[data-open]");
   link?.focus({ preventScroll: true });
   first?.scrollIntoView({ block: "nearest" });
 }
 
+function offerCommits() {
+  if (!pending.length) return;
+  const words = isMuch ? `More than ${PENDING_MAX.toLocaleString("en")} new commits` : count(pending.length, "new commit", "new commits");
+  offer(words, pending.map((change) => change.key));
+  announce(words);
+}
+
 function renewCommits() {
-  const words = isMuch ? "More than 1,000 new commits" : count(newsCount, "new commit", "new commits");
-  if (newsCount) offer(words, new Array(Math.min(newsCount, 100)).fill(""));
-  if (newsCount) say(words);
+  offerCommits();
   return null;
 }
 
@@ -115,15 +138,14 @@ async function renewHome() {
   }
   const [sum, newSum] = [live().querySelector("h2 .count"), found.page.querySelector("h2 .count")];
   if (sum && newSum) sum.textContent = newSum.textContent;
-  const words = isMuch ? "More than 1,000 new commits" : count(newsCount, "new commit", "new commits");
-  if (newsCount) offer(words, []);
+  offerCommits();
   return found.since;
 }
 
 // A key: the bar tells of the newer version, and what lies open stays as it is.
 async function renewKey() {
   const key = nameIn(main.dataset.place);
-  let change = news.get(key);
+  let change = newest().get(key);
   let since = null;
   if (behind) {
     const found = await look(main.dataset.place, false);
@@ -156,7 +178,7 @@ function tellVersion({ version, author, empty }, shown) {
     const isHere = target.pathname === here.pathname && !here.search;
     showNews(words, [isHere ? { words: "Show", key: "l", go: () => location.reload() } : { words: "Show", key: "l", href: target.href }, compare]);
   }
-  say(words);
+  announce(words);
 }
 
 const RENEW = { keys: renewKeys, commits: renewCommits, home: renewHome, key: renewKey };
@@ -177,21 +199,16 @@ const renew = paced(1000, async () => {
 });
 
 function take(changes, isMore) {
-  for (const change of changes) {
-    news.set(change.key, change);
-    newsCount += 1;
-  }
-  if (isMore) { // what came is more than a page can tell: look where things stand, and go on from there
+  const what = kind();
+  if (!what) return;
+  const key = what === "key" ? nameIn(main.dataset.place) : null;
+  const mine = key === null ? changes : changes.filter((change) => change.key === key);
+  pending = [...pending, ...mine].slice(-PENDING_MAX);
+  if (isMore) {
     behind = isMuch = true;
     stream.stop();
   }
-  if (isMore || concerns(changes)) renew();
-}
-
-function concerns(changes) {
-  if (kind() !== "key") return changes.length > 0;
-  const key = nameIn(main.dataset.place);
-  return changes.some((change) => change.key === key);
+  if (isMore || mine.length) renew();
 }
 
 // The history is another one, or what may be read: where things stand now is where to go on.
@@ -234,12 +251,12 @@ export function followJournal() {
   addEventListener("pagehide", () => stream.stop());
   addEventListener("pageshow", follow);
   addEventListener("online", () => stream.hurry());
-  document.addEventListener("shown", () => {
-    news = new Map();
+  document.addEventListener("shown", (event) => {
+    forget(event.detail);
     unordered = new Set();
-    newsCount = 0;
     isMuch = false;
     hideNews();
+    if (pending.length) renew();
   });
   follow();
 }

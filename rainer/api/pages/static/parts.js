@@ -24,7 +24,7 @@ export async function show(address, { remember = true } = {}) {
   if (turn !== asked) return false;
   target.innerHTML = text;
   if (remember) history.replaceState(null, "", url);
-  document.dispatchEvent(new CustomEvent("shown"));
+  document.dispatchEvent(new CustomEvent("shown", { detail: Number(answer.headers.get("X-Rainer-Revision")) }));
   return true;
 }
 

@@ -2,7 +2,7 @@
 // Not an EventSource: that hides the server's beats, without which a dead line looks like a quiet one, and statuses.
 
 const SILENCE_MS = 16000; // three of the server's beats, and a second
-const WAITS_MS = [500, 1000, 2000, 4000, 8000, 15000];
+const WAITS_MS = [1000, 2000, 4000, 8000, 15000];
 const FINAL = [401, 403, 404];
 
 function sleep(wait_ms, signal) {
