@@ -128,7 +128,8 @@ async def _show(
         fault = await changes.try_change(request, change, wanted.payload)
         if fault is None and refused is not None:
             fault = Fault.of(refused, "")
-    status = 409 if is_moved else 200 if said is None and fault is None else 422
+    is_fine = request.method == "GET" or (said is None and fault is None)
+    status = 409 if is_moved else 200 if is_fine else 422
     split = request.query_params.get("view") == "split"
     return page(
         request, "restore.html", status=status, namespace=place.space.name, key=place.key, space=place.space,

@@ -53,14 +53,16 @@ export function followDrafts(form) {
   if (!form) return;
   const field = form.querySelector("textarea[name=text]");
   const name = nameOf(new URL(form.action).pathname);
-  const begun = field?.value;
   let isSent = false;
   if (field) {
     if (form.dataset.unsaved === undefined) offerDraft(field, name);
     field.addEventListener("input", later(WAIT_MS, () => remember(name, field.value)));
   }
-  const isUnsaved = () => form.dataset.unsaved !== undefined || (field && field.value !== begun);
-  const keep = () => { if (field && isUnsaved()) remember(name, field.value); };
+  const isWritten = () => [...form.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue);
+  const isUnsaved = () => form.dataset.unsaved !== undefined || isWritten();
+  const keep = () => {
+    if (field && (form.dataset.unsaved !== undefined || field.value !== field.defaultValue)) remember(name, field.value);
+  };
   form.addEventListener("submit", (event) => {
     isSent = !event.defaultPrevented;
     keep();
