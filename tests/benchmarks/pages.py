@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 import statistics
+import time
 from contextlib import closing
 from typing import Final
 from urllib.parse import urlsplit
@@ -28,7 +29,9 @@ _PATHS: Final = {
     "search": "/-/ui/diary?q=owner-000077",
     "common": "/-/ui/diary?q=timeout_ms",
 }
-ROWS: Final = (*(f"pages/{name}" for name in _PATHS), "pages/grown")
+_STATUS: Final = "/-/ui/-/status"
+_MIRRORS: Final = 1_000
+ROWS: Final = (*(f"pages/{name}" for name in _PATHS), "pages/grown", "pages/status")
 
 
 def many_keys(pace: Pace, results: Results) -> None:
@@ -46,6 +49,24 @@ def many_keys(pace: Pace, results: Results) -> None:
             results.record(f"pages/{name}", figures, note=f"{pace.heads:,} keys, the server's time")
         before = [statistics.mean(one) for one in zip(*found.values(), strict=True)]
         results.record("pages/grown", grown, before, note=f"one key in {_SHARE} has {_GROWN} versions more")
+        results.record(
+            "pages/status", _statuses(ours, pace), note=f"{_MIRRORS:,} mirrors that report, the server's time"
+        )
+
+
+def _statuses(ours: Rainer, pace: Pace) -> list[float]:
+    """The server's milliseconds for the status with many mirrors; each round they report anew."""
+    one = {"host": "h", "pid": 1, "lineage": "", "revision": 0, "namespace": "diary", "via": "http"}
+    found = []
+    for _ in range(pace.rounds):
+        now_ms = time.time_ns() // 1_000_000
+        followers = [one | {"id": f"m{number}", "time_ms": now_ms} for number in range(1, _MIRRORS)]
+        body = json.dumps(one | {"id": "top", "time_ms": now_ms, "followers": followers})
+        with closing(_connection(ours)) as connection:
+            connection.request("PUT", "/-/mirrors/top", body, {"Content-Type": "application/json"})
+            connection.getresponse().read()
+        found.append(_ask(ours, _STATUS, "Mirrors"))
+    return found
 
 
 def _commit(ours: Rainer, numbers: range, version: int) -> None:
@@ -64,14 +85,14 @@ def _commit(ours: Rainer, numbers: range, version: int) -> None:
             raise WrongMeasure(f"a changeset was answered {answer.status}: {answer.read()[:500]!r}")
 
 
-def _ask(ours: Rainer, path: str) -> float:
+def _ask(ours: Rainer, path: str, sign: str = "service-") -> float:
     """The server's milliseconds for a page."""
     with closing(_connection(ours)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode()
         told = re.search(r"dur=([\d.]+)", answer.headers.get("Server-Timing", ""))
-        if answer.status != 200 or told is None or "service-" not in text:
+        if answer.status != 200 or told is None or sign not in text:
             raise WrongMeasure(f"{path} was answered {answer.status}")
         return float(told[1])
 

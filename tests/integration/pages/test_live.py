@@ -227,6 +227,22 @@ def test_a_tab_that_nobody_sees_keeps_no_stream_and_catches_up(watching: Tab, bu
     expect_text(page, "tr.changed[data-key-name='key-07']", "And on")
 
 
+def test_many_windows_leave_connections_to_others(watching: Tab, busy: RainerServer) -> None:
+    first = go_live(watching, "/-/ui/diary")
+    others = [watching.context.new_page() for _ in range(4)]
+    for page in others:
+        page.goto("/-/ui/diary")
+        expect_text(page, "#live-state", "Live")
+    expect_text(first, "#live-state", "Not live while four other windows are")
+    with Wire(busy.url) as wire:
+        wait_until(lambda: figures(wire)["rainer_feeds_open"] == 4, 5, "four streams")
+    first.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect_text(first, "#live-state", "Live")
+    expect_text(others[0], "#live-state", "Not live while")
+    others[1].close()
+    expect_text(others[0], "#live-state", "Live")
+
+
 def test_a_burst_neither_freezes_the_page_nor_floods_the_server(watching: Tab, busy: RainerServer, bob: Client) -> None:
     page = go_live(watching, "/-/ui/diary")
     asked: list[str] = []

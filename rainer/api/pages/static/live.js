@@ -4,6 +4,7 @@ import { isHeld, mark, morph, nameIn, plain, rowsOf } from "./marks.js";
 import { count, hideNews, showNews } from "./news.js";
 import { paced, show } from "./parts.js";
 import { Stream } from "./stream.js";
+import { Turns } from "./turns.js";
 
 const main = document.getElementById("main");
 const SAID_MS = 5000;
@@ -12,6 +13,7 @@ const REFUSED = { 401: "Not live: your session has ended. Load the page again.",
 const PENDING_MAX = 1000;
 
 let stream = null;
+let turns = null;
 let lost = false;
 let behind = false; // the stream told more than it can: it rests until the page has looked where things stand
 let pending = []; // changes that the page may not show yet, the oldest first
@@ -233,23 +235,36 @@ function sayState(name, status) {
   } else if (name === "away") {
     awaySince ||= new Date().toISOString().slice(11, 16);
     state.textContent = `Not live since ${awaySince} UTC, trying again`;
-  } else state.textContent = wasLive || status === 401 ? REFUSED[status] : "";
+  } else if (name === "resting") state.textContent = "Not live while four other windows are";
+  else state.textContent = wasLive || status === 401 ? REFUSED[status] : "";
   state.hidden = !state.textContent;
 }
 
-// A browser opens six connections to a server: a tab that nobody sees keeps none, and catches up when it is seen.
+// A tab that nobody sees keeps no stream, and catches up when it is seen.
 function follow() {
-  if (document.visibilityState !== "visible") stream.stop();
-  else if (!behind) stream.start();
+  if (document.visibilityState === "visible" && turns.isOurs) {
+    if (!behind) stream.start();
+  } else if (stream.stop() && document.visibilityState === "visible") sayState("resting");
+}
+
+function seen() {
+  if (document.visibilityState === "visible") turns.use();
+  else turns.leave();
+  follow();
 }
 
 export function followJournal() {
   if (main.dataset.since === undefined || !live() || !kind()) return;
   const feed = new URL(main.dataset.feed, location.href);
   stream = new Stream(feed, Number(main.dataset.since), { changes: take, lost: findAgain, state: sayState });
-  document.addEventListener("visibilitychange", follow);
-  addEventListener("pagehide", () => stream.stop());
-  addEventListener("pageshow", follow);
+  turns = new Turns(follow);
+  document.addEventListener("visibilitychange", seen);
+  addEventListener("focus", seen);
+  addEventListener("pageshow", seen);
+  addEventListener("pagehide", () => {
+    turns.leave();
+    stream.stop();
+  });
   addEventListener("online", () => stream.hurry());
   document.addEventListener("shown", (event) => {
     forget(event.detail);
@@ -258,5 +273,5 @@ export function followJournal() {
     hideNews();
     if (pending.length) renew();
   });
-  follow();
+  seen();
 }

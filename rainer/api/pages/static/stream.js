@@ -49,9 +49,12 @@ export class Stream {
     this.#follow(this.#running.signal);
   }
 
+  // Whether there was anything to stop.
   stop() {
+    const was = this.#running !== null;
     this.#running?.abort();
     this.#running = null;
+    return was;
   }
 
   // To be started again.
