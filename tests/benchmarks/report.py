@@ -87,6 +87,7 @@ def _all_rows() -> dict[str, Row]:
         "pages/search": Row("web page: search, few hits", "ms", below=300),
         "pages/common": Row("web page: search, every key hits", "ms", below=300),
         "pages/grown": Row("web page: all of these, more versions", "ms", "one version a key", below=1.5),
+        "pages/status": Row("web page: status of 1,000 mirrors", "ms", below=300),
         "mirrors/ready": Row("a mirror is ready", "ms", below=1_500),
         "mirrors/memory/fresh": Row("a mirror's memory a key, ready", "B", below=800),
         "mirrors/memory/read": Row("a mirror's memory a key, all read", "B"),
