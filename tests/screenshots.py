@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rainer.client import Client
 from tests.screen_acts import ACTS
+from tests.screen_town import SIGNED, shoot_signed
 from tests.services import chromium
 from tests.services.rainer import RainerServer
 
@@ -108,10 +109,14 @@ def main() -> int:
     if reason:
         sys.exit(f"no screenshots: {reason}")
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots")
-    with RainerServer() as server:
-        with Client(f"{server.url}/checkout") as client:
-            fill(client)
-        shoot(server.url, folder, sys.argv[2:])
+    wanted = sys.argv[2:] or [*PAGES, *ACTS, *SIGNED]
+    if unsigned := [name for name in wanted if name not in SIGNED]:
+        with RainerServer() as server:
+            with Client(f"{server.url}/checkout") as client:
+                fill(client)
+            shoot(server.url, folder, unsigned)
+    if signed := [name for name in wanted if name in SIGNED]:
+        shoot_signed(folder, signed, SIZES, SCHEMES)
     print(f"{len(list(folder.glob('*.png')))} pictures in {folder}")
     return 0
 

@@ -216,6 +216,14 @@ def test_a_keys_page_names_what_would_change_it_to_who_may_see_that(place: Town)
     assert 'class="notice waiting"' not in place.get("rita", "/-/ui/prod/db.yaml").text
     place.commit("bob", "app.yaml", "workers: 1\n")
     assert "proposals change" not in place.get("rita", "/-/ui/prod/app.yaml").text
+    half = {"commits": [
+        {"namespace": space, "key": "app.yaml", "version": place.version("app.yaml", space) + 1, "payload_utf8": "half"}
+        for space in ("prod", "test")
+    ]}  # fmt: skip
+    assert place.ask("root", "POST", "/-/proposals", half).status_code == 201
+    assert 'class="notice waiting"' in place.get("root", "/-/ui/prod/app.yaml").text
+    assert 'class="notice waiting"' not in place.get("rita", "/-/ui/prod/app.yaml").text  # who may not read all of it
+    assert place.get("ada", "/-/ui").text.count('class="badge"') == 0
     assert {place.state(one), place.state(other)} == {"stale"}
 
 
