@@ -97,7 +97,10 @@ def test_a_form_sent_twice_commits_once(desk: Desk, visitor: Visitor) -> None:
     assert (other.status_code, "grace has committed just this" in other.text) == (409, True)
     same = visitor.post(desk.path(key), text="new\n", base="2")
     assert "Nothing is changed" in same.text
-    assert desk.head(key).version == 2
+    desk.commit(key, b"newer\n", 3)
+    late = visitor.post(desk.path(key), **form)  # the first answer was lost, and others went on
+    assert late.headers.get("Location") == f"/-/ui/diary/{key}?done=2"
+    assert desk.head(key).version == 3
 
 
 def test_changes_that_do_not_touch_are_merged_and_those_that_do_are_shown(desk: Desk, visitor: Visitor) -> None:
