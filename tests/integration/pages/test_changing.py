@@ -78,7 +78,7 @@ def test_what_others_did_meanwhile_is_merged(tab: Tab, desk: Desk) -> None:
     tab.go(desk.path(key))
     page.fill("#text", LINES.decode().replace("six", "SIX"))
     desk.commit(key, LINES.replace(b"one", b"ONE"), 2)
-    page.click("[data-review]")
+    page.click("text=Merge mine with it")  # the page heard of it by itself
     page.wait_for_selector(".conflict")
     assert "ada was first" in page.text_content(".conflict")
     assert "do not touch" in page.text_content(".conflict")
@@ -110,6 +110,19 @@ def test_a_conflict_is_marked_and_not_committed_before_it_is_resolved(tab: Tab, 
     page.wait_for_selector(".review-head")
     commit(page)
     assert desk.head(key).payload == LINES.replace(b"two", b"deux, zwei")
+
+
+def test_a_file_takes_the_place_of_bytes_that_no_text_field_holds(tab: Tab, desk: Desk) -> None:
+    from playwright.sync_api import expect
+
+    page, key, content = tab.page, desk.key(b"\x00\xff"), bytes(range(256)) * 100
+    tab.go(desk.path(key))
+    page.set_input_files("#file", {"name": "new.bin", "mimeType": "application/octet-stream", "buffer": content})
+    expect(page.locator("#file-name")).to_contain_text("new.bin")
+    page.click("[data-review]")
+    assert "2 B became 25.6 kB" in page.text_content("#live")
+    commit(page)
+    assert desk.head(key).payload == content
 
 
 def test_a_version_is_reverted_and_a_key_removed(tab: Tab, desk: Desk) -> None:
