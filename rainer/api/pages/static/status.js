@@ -43,12 +43,24 @@ function bring(fresh) {
   if (live.querySelector(".verdict").className !== before) say(live.querySelector(".verdict .words").textContent.trim());
 }
 
+// The menu's mark is as old as the page; here it is known better.
+function markMenu() {
+  const link = document.querySelector(".menu [aria-current]");
+  const isWell = document.querySelector(".verdict").classList.contains("good");
+  link.removeAttribute("title");
+  if (isWell) link.replaceChildren("Status");
+  else if (!link.querySelector(".dot")) link.insertAdjacentHTML("beforeend", '<span class="dot bad" aria-hidden="true"></span>');
+}
+
 async function turn() {
   if (isAsking || isPaused || document.visibilityState !== "visible") return;
   isAsking = true;
   try {
     const fresh = await look();
-    if (!isPaused) bring(fresh);
+    if (!isPaused) {
+      bring(fresh);
+      markMenu();
+    }
     awaySince = "";
     tell(isPaused ? "Paused" : "Live", isPaused ? "paused" : "live");
   } catch {
@@ -71,6 +83,7 @@ export function followStatus() {
     turn();
   });
   document.addEventListener("visibilitychange", turn);
+  markMenu();
   tell("Live", "live");
   timer = setTimeout(turn, EVERY_MS);
 }
