@@ -148,7 +148,7 @@ def _commits(service: Service, proposal: Proposal, asker: Asker) -> list[dict[st
     """
     found = []
     followed: dict[tuple[str, str], Draft | Row | None] = {
-        place[:2]: _base(service, *place[:2], place.version - 1) for place in proposal.places
+        place[:2]: base_of(service, *place[:2], place.version - 1) for place in proposal.places
     }
     for draft in proposal.drafts:
         at = (draft.namespace, draft.key)
@@ -179,11 +179,12 @@ def _bytes(payload: bytes | None) -> bytes | None:
     return None if payload is None else bytes(payload)
 
 
-def _base(service: Service, namespace: str, key: str, version: int) -> Row | None:
+def base_of(service: Service, namespace: str, key: str, version: int, *, payload: bool = True) -> Row | None:
+    """A version that a proposal was made on; None for version 0, and where it is not there."""
     if not version:
         return None
     try:
-        return service.reads.commit(namespace, key, version, None, True)[1]
+        return service.reads.commit(namespace, key, version, None, payload)[1]
     except NotFoundError:  # a backup from before it was made
         return None
 

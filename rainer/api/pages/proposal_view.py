@@ -10,6 +10,7 @@ from typing import Final
 from rainer.access.permissions import Asker
 from rainer.api.pages import fields
 from rainer.api.pages.diffing import Drawn, draw
+from rainer.api.proposals import base_of
 from rainer.errors import NotFoundError, RainerError, UnavailableError
 from rainer.journal.row import Row
 from rainer.model.commit import Draft
@@ -80,7 +81,7 @@ def changes(service: Service, proposal: Proposal, asker: Asker, how: How) -> lis
         at = (draft.namespace, draft.key)
         before = followed.get(at)
         if how.only == number or (how.only is None and how.first < number <= how.first + CHANGES):
-            base = before if at in followed else _base(service, *at, bases[at])
+            base = before if at in followed else base_of(service, *at, bases[at])
             change = _change(service, number, draft, base, asker, how, size)
             size += _size(change.drawn)
             found.append(change)
@@ -108,22 +109,13 @@ def _size(drawn: Drawn | None) -> int:
     return sum(len(side.markup) for block in drawn.blocks for row in block.rows for side in row)
 
 
-def _base(service: Service, namespace: str, key: str, version: int, *, payload: bool = True) -> Row | None:
-    if not version:
-        return None
-    try:
-        return service.reads.commit(namespace, key, version, None, payload)[1]
-    except NotFoundError:  # a backup from before it was made
-        return None
-
-
 def moved(service: Service, places: list[Place], asker: Asker) -> list[Moved]:
     """What the heads of these keys are now, and who committed first what came between."""
     found = []
     for place in places[:_MOVED_MAX]:
         by, now = None, -1
         if asker.may("read", place.namespace, place.key):
-            by = _base(service, place.namespace, place.key, place.version, payload=False)
+            by = base_of(service, place.namespace, place.key, place.version, payload=False)
             try:
                 now = service.reads.commit(place.namespace, place.key, None, None, False)[1].version
             except NotFoundError:
