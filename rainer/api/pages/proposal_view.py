@@ -19,6 +19,7 @@ from rainer.model.names import SYSTEM_NAMESPACE
 from rainer.model.policy import Policy, Rights
 from rainer.model.policy_document import KEY as POLICY_KEY
 from rainer.model.proposal import Approval, Place, Proposal
+from rainer.model.rules import is_rule_key
 from rainer.service import Service
 from rainer.service.refusals import RefusedDraft
 
@@ -190,11 +191,13 @@ def obstacle(service: Service, proposal: Proposal) -> str:
 async def refusal(service: Service, proposal: Proposal) -> RainerError | None:
     """What the rules in force say against an open proposal now; None for nothing.
 
-    They are asked when it is approved, too. UnavailableError where they do not answer in a few seconds.
+    They are asked when it is approved, too. UnavailableError where they do not answer in a few seconds. Whether every
+    head holds to rules that are proposed is seen only then: it may take a minute.
     """
+    is_rules = any(d.namespace == SYSTEM_NAMESPACE and is_rule_key(d.key) for d in proposal.drafts)
     try:
         async with asyncio.timeout(_RULES_PATIENCE_S):
-            await service.check(proposal.drafts, approvals=_ALL_APPROVALS, dry_run=True)
+            await service.check(proposal.drafts, approvals=_ALL_APPROVALS, dry_run=True, quick=is_rules)
     except RefusedDraft as refused:
         return refused.error
     except TimeoutError:
