@@ -64,7 +64,8 @@ async def editor(
     return page(
         request, "edit.html", status=status, namespace=place.space.name, key=place.key, space=place.space,
         head=place.head, change=change, fault=fault, notice=notice, unfit=unfit, theirs=theirs, conflicts=conflicts,
-        drawn=drawn, is_sent=request.method == "POST", hidden=hidden, tab="edit", asks_author=changes.asks_author(request), bytes_max=_bytes_max(place),
+        drawn=drawn, is_sent=request.method == "POST", hidden=hidden, tab="edit",
+        asks_author=changes.asks_author(request), bytes_max=_bytes_max(place),
         command=changes.command_line(request, place.space.name, "edit" if not unfit else "commit", place.key),
     )  # fmt: skip
 

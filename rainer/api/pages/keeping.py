@@ -17,6 +17,7 @@ from rainer.api.pages.cookies import SESSION, forget_cookie
 from rainer.api.pages.forms import FIELDS, FORM_TOKEN, StaleForm, read_fields
 from rainer.api.pages.rendering import page
 from rainer.errors import OutcomeUnknown, OverloadedError, RainerError, UnauthenticatedError, UnavailableError
+from rainer.model import names
 
 _BYTES_MAX: Final = 4_000_000
 _WRITTEN: Final = ("text", "comment", "file")
@@ -46,8 +47,8 @@ class Kept(Response):
     def _page(self, request: Request, fields: Mapping[str, str]) -> Response:
         carried = {name: value for name, value in fields.items() if name not in (FORM_TOKEN, "text", "comment")}
         answer = page(
-            request, "kept.html", status=self._status, title=self._title, error=self._error, fields=carried,
-            text=fields.get("text"), comment=fields.get("comment"), signs_in=self._signs_in,
+            request, "kept.html", **_place(request), status=self._status, title=self._title, error=self._error,
+            fields=carried, text=fields.get("text"), comment=fields.get("comment"), signs_in=self._signs_in,
             is_later=isinstance(self._error, UnavailableError | OutcomeUnknown),
             is_stale=isinstance(self._error, StaleForm), is_unknown=isinstance(self._error, OutcomeUnknown),
         )  # fmt: skip
@@ -56,6 +57,20 @@ class Kept(Response):
         if isinstance(self._error, OverloadedError):
             answer.headers["Retry-After"] = str(self._error.retry_after_s)
         return answer
+
+
+def _place(request: Request) -> dict[str, str]:
+    """The namespace and key that a form is about, as far as its path names some."""
+    found: dict[str, str] = {}
+    try:
+        for what, check, raw in zip(
+            ("namespace", "key"), (names.check_namespace, names.check_key), asking.raw_segments(request.scope)[2:4],
+            strict=False,
+        ):  # fmt: skip
+            found[what] = check(asking.segment(raw))
+    except RainerError:  # `-`, and what is no name
+        return {}
+    return found
 
 
 async def _written(request: Request) -> Mapping[str, str] | None:

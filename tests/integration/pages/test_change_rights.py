@@ -84,6 +84,7 @@ def test_a_text_outlives_the_session_that_it_was_written_in(town: Town) -> None:
         ended = session.post(town.url + page, form, timeout=20)
         assert (ended.status_code, text_of(ended), hidden(ended, "step")) == (401, "workers: 8\n", "commit")
         assert "For the sale" in ended.text
+        assert 'href="/-/ui/prod/app.yaml" aria-current' in ended.text, "whose text it is stays to be seen"
         unknown = session.post(town.url + page, form, timeout=20)  # by now the browser has forgotten the session
         assert (unknown.status_code, text_of(unknown)) == (401, "workers: 8\n")
         session.cookies.update(sign_in(town.url, town.tokens["ada"]))

@@ -51,8 +51,11 @@ export function checkWhileTyping(form, editor, field, mark) {
   }
 
   function told(answer) {
-    if (answer.fault) show(answer.fault, wordsOf(answer.fault), "bad");
-    else if (answer.conflicts) show(null, `${answer.conflicts} conflicts are left`, "bad");
+    if (answer.conflicts) {
+      const left = answer.conflicts === 1 ? "1 conflict is left" : `${answer.conflicts} conflicts are left`;
+      const fault = { line: answer.fault?.line, message: left };
+      show(fault, wordsOf(fault), "bad");
+    } else if (answer.fault) show(answer.fault, wordsOf(answer.fault), "bad");
     else show(null, "Nothing is wrong with it.", "fine");
     form.querySelector(".fault")?.remove(); // of the text as it was sent
   }
