@@ -18,6 +18,7 @@ from rainer.model import times
 from rainer.service import PagesOptions, ServiceOptions
 from tests.integration.hosted import hosted
 from tests.integration.pages.conftest import Tab
+from tests.integration.pages.looks import expect_text, faults_of
 from tests.integration.pages.test_sessions import Site
 from tests.services import secrets
 from tests.services.rainer import RainerServer
@@ -37,12 +38,6 @@ def on_status(browser: Any, served: RainerServer) -> Iterator[Tab]:
     yield made
     made.close()
     assert made.failures == []
-
-
-def expect_text(page: Any, selector: str, words: str) -> None:
-    from playwright.sync_api import expect
-
-    expect(page.locator(selector)).to_contain_text(words, timeout=15_000)
 
 
 def report(url: str, mirror_id: str, token: str = "", **members: Any) -> None:
@@ -159,8 +154,6 @@ def test_it_is_shown_while_the_database_is_away(tmp_path: Path) -> None:
 
 
 def test_it_is_read_without_scripts_and_has_no_serious_fault(browser: Any, served: RainerServer) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     report(served.url, "lame", state="behind", error="its disk is full", rejected={"k": "why"})
     plain = Tab(browser, served.url, java_script_enabled=False)
     plain.go(STATUS)
@@ -172,11 +165,6 @@ def test_it_is_read_without_scripts_and_has_no_serious_fault(browser: Any, serve
     page = tab.page
     tab.go(STATUS)
     page.click(".as-table summary")
-    for scheme, only in (("light", ["wcag2a", "wcag2aa"]), ("dark", ["color-contrast"])):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found = Axe().run(page, options={"resultTypes": ["violations"], "runOnly": only}).response
-        assert [one["id"] for one in found["violations"] if one["impact"] in ("serious", "critical")] == []
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert faults_of(page) == []
     tab.close()
     assert tab.failures == []
