@@ -78,7 +78,9 @@ class MirrorList:
             self.tree.close()
 
     def judged(self, reports: list[Report]) -> list[Listed]:
-        """How far each is behind; waits for the database."""
+        """How far each is behind; waits for the database, unless there is none to judge."""
+        if not reports:
+            return []
         told = standings(self.journal.engine, [(r.namespace, r.revision) for r in reports if r.lineage])
         now_ms = time.time_ns() // 1_000_000
         return [Listed(r, lag_of(r, told, now_ms)) for r in reports]
