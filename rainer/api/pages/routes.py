@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Final, TypeAlias
@@ -29,7 +28,7 @@ from rainer.api.pages import (
 )
 from rainer.api.pages.rendering import is_part
 from rainer.api.routing import Table, is_page
-from rainer.errors import NotFoundError, UnavailableError
+from rainer.errors import NotFoundError
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -49,8 +48,7 @@ def _entered(endpoint: Endpoint, path: str) -> Endpoint:
         if is_of_journal:
             await standing.note(request)
         if has_menu and not is_part(request):
-            with contextlib.suppress(UnavailableError):  # the page itself says what does not answer, if it needs that
-                await waiting.look(request)
+            await waiting.look(request)
         return await endpoint(request)
 
     return answer

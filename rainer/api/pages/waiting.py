@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,12 +16,15 @@ from rainer.api import asking
 from rainer.api.needs import asker_of
 from rainer.api.reading import service_of
 from rainer.api.routing import OURS
+from rainer.errors import RainerError
 from rainer.model.identity import ANONYMOUS
 from rainer.model.proposal import OPEN, Proposal
 from rainer.service import Service
 
 _SCOPE: Final = "rainer_waiting"
 _LOOKED_AT_MAX: Final = 100
+_PATIENCE_S: Final = 3.0
+log = logging.getLogger("rainer.api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,17 @@ def is_for(proposal: Proposal, asker: Asker) -> bool:
 
 
 async def look(request: Request) -> None:
-    """Find what waits, and keep it with the request for the page that is made of it."""
-    service, asker = service_of(request), asker_of(request)
-    on = _key_of(request)
-    is_asked = not service.proposals.is_open and (on is not None or asker.rights.may_some("approve"))
-    request.scope[_SCOPE] = await _find(service, asker, on) if is_asked else _NOTHING
+    """Find what waits, and keep it with the request for the page that is made of it.
+
+    Nothing where it cannot be found out, or not soon: the page itself says what does not answer, if it needs that.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            service, asker, on = service_of(request), asker_of(request), _key_of(request)
+            if not service.proposals.is_open and (on is not None or asker.rights.may_some("approve")):
+                request.scope[_SCOPE] = await _find(service, asker, on)
+    except (RainerError, TimeoutError) as e:
+        log.warning("what waits for approval is not shown: %s", e)
 
 
 def waiting_of(scope: Any) -> Waiting:

@@ -16,12 +16,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
+import sqlalchemy as sa
 
 from rainer.access import AccessOptions
 from rainer.api import create_app
 from rainer.api.app import ROUTES
 from rainer.api.pages.cookies import SESSION, seal
 from rainer.api.pages.routes import TABLE
+from rainer.database.schema import proposals
 from rainer.journal import Journal
 from rainer.service import PagesOptions, ServiceOptions
 from tests.asgi import Answered, Caller, calling
@@ -261,3 +263,19 @@ def test_with_identity_off_every_page_is_there_and_every_form_must_be_ours() -> 
                 assert status == 403, (path, status)
             else:
                 assert status not in (401, 403, 500), (path, status)
+
+
+def test_a_proposal_that_cannot_be_read_costs_no_other_page(browsers: Browsers) -> None:
+    service = browsers.caller.app.service
+    damage = sa.update(proposals).where(proposals.c.id == browsers.proposal)
+    with service.journal.engine.begin() as connection:
+        was = connection.execute(sa.select(proposals.c.places)).scalar_one()
+        connection.execute(damage.values(places="no JSON"))
+    try:
+        page = browsers.ask("admin", "GET", "/-/ui/own/k")
+        assert (page.status, b"notice waiting" in page.body) == (200, False)
+        assert browsers.ask("admin", "GET", "/-/ui/-/proposals").status == 500
+    finally:
+        with service.journal.engine.begin() as connection:
+            connection.execute(damage.values(places=was))
+    assert b"notice waiting" in browsers.ask("admin", "GET", "/-/ui/own/k").body
