@@ -11,12 +11,11 @@ import base64
 import hmac
 from functools import lru_cache
 from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
 from secrets import token_urlsafe
 from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 
 from rainer.api.routing import PAGES
@@ -26,7 +25,6 @@ SESSION_S: Final = 12 * 3600
 """So long a session lasts; then the token is asked for again."""
 SESSION: Final = "rainer_session"
 _SEED: Final = "rainer_form"
-_CHARS_MAX: Final = 16_384
 OPTIONS: Final = PAGES
 """The member of a scope that holds the options of the pages."""
 
@@ -50,15 +48,16 @@ def unseal(options: PagesOptions, text: str) -> str | None:
 
 
 def cookie_of(scope: Any, name: str) -> str | None:
-    """A cookie of a request, before anything else was made of it."""
+    """A cookie of a request, before anything else was made of it.
+
+    Read as `Request.cookies` reads it: whatever else bears our host's name may have left cookies that no grammar knows,
+    which `http.cookies` would take as the end of all.
+    """
     for header, value in scope["headers"]:
-        if header == b"cookie" and len(value) <= _CHARS_MAX:
-            try:
-                found = SimpleCookie(value.decode("latin-1")).get(name)
-            except CookieError:
-                continue
+        if header == b"cookie":
+            found = cookie_parser(value.decode("latin-1")).get(name)
             if found is not None:
-                return found.value
+                return found
     return None
 
 

@@ -54,6 +54,11 @@ async def sign_out(request: Request) -> Response:
 def _next(request: Request, address: str) -> str:
     """Where to go on after signing in: a page of ours, or nowhere."""
     base = links_of(request).base
-    parts = urlsplit(address)
-    is_ours = not parts.scheme and not parts.netloc and parts.path.startswith(f"{base}{UI}") and "\\" not in address
-    return address if is_ours and address.isprintable() else ""
+    if not (address.isascii() and address.isprintable()) or "\\" in address:
+        return ""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    is_ours = not parts.scheme and not parts.netloc and parts.path.startswith(f"{base}{UI}")
+    return address if is_ours else ""
