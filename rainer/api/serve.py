@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from rainer.access.shared_times import SharedTimes
 from rainer.access.tokens import can_sign_in
 from rainer.api.app import RainerApp, create_app
 from rainer.api.protocol import PatientProtocol
@@ -49,6 +50,7 @@ _HEADERS: Final = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),  # a path may hold a token
 ]
+_RATES: Final = "rates"
 _ENCRYPTED_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -170,6 +172,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
             _serve(options, None, sock)
         else:
             figures = stack.enter_context(tempfile.TemporaryDirectory(prefix="rainer-figures-"))
+            SharedTimes.make(Path(figures) / _RATES)
             Workers(partial(_serve, options, figures), sock, options.workers, Path(figures)).run()
 
 
@@ -241,10 +244,13 @@ def _make_app(options: ServeOptions, directory: str | None) -> RainerApp:
     if directory is not None:
         share_figures_in(directory)
     journal = Journal(options.database, options=options.journal)
+    access = options.service.access
+    if directory is not None:
+        access = replace(access, rates_file=Path(directory) / _RATES)
     _spare_the_collector()
     service = replace(
-        options.service, log_format=options.log_format, metrics_directory=directory, workers=options.workers,
-        owns_journal=True,
+        options.service, access=access, log_format=options.log_format, metrics_directory=directory,
+        workers=options.workers, owns_journal=True,
     )  # fmt: skip
     return create_app(journal, service)
 
