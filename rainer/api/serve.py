@@ -22,8 +22,9 @@ import uvicorn
 from rainer.access.shared_times import SharedTimes
 from rainer.access.tokens import can_sign_in
 from rainer.api.app import RainerApp, create_app
+from rainer.api.encryption import FollowingContext, TlsOptions
 from rainer.api.protocol import PatientProtocol
-from rainer.api.reachable import TlsOptions, check_guarded
+from rainer.api.reachable import check_guarded
 from rainer.api.workers import Workers, end_signals
 from rainer.errors import InvalidError, RainerError, UnavailableError
 from rainer.journal import Journal, JournalOptions
@@ -100,6 +101,21 @@ class Server(uvicorn.Server):
                 signal.signal(sig, handler)
 
 
+class _Config(uvicorn.Config):
+    """uvicorn's, with a TLS context of our own."""
+
+    def __init__(self, app: Any, tls: TlsOptions | None, **settings: Any) -> None:
+        self._tls = tls
+        if tls is not None:  # from which uvicorn knows that there is TLS
+            settings |= {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+        super().__init__(app, **settings)
+
+    def load(self) -> None:
+        super().load()
+        if self._tls is not None:
+            self.ssl = FollowingContext.of(self._tls)
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket, so that a port in use is found before anything else; port 0 picks a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -149,7 +165,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         options.service.store.open().close()  # a URL that names no store is found before anything else
     tls = options.tls
     if tls is not None:
-        tls.check()
+        tls.context()
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
         check_guarded(sock, options.service.access.is_on, "rainer serve")
         with Journal(options.database, options=options.journal) as journal:
@@ -220,8 +236,9 @@ def server_config(
 ) -> uvicorn.Config:  # fmt: skip
     """How uvicorn runs one of our apps, which it makes itself."""
     patience = {"timeout_s": body_timeout_s, "connections_max": connections_max or _room_for_connections()}
-    return uvicorn.Config(
+    return _Config(
         make_app,
+        tls=tls,
         factory=True,
         loop="auto",
         http=partial(PatientProtocol, **patience),  # type: ignore[arg-type]
@@ -235,7 +252,6 @@ def server_config(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
         headers=_HEADERS if tls is None else [*_HEADERS, _ENCRYPTED_ONLY],
-        **({} if tls is None else tls.for_uvicorn()),
     )
 
 
