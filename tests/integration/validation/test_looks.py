@@ -11,20 +11,12 @@ import pytest
 from rainer.journal import Journal
 from rainer.journal.reads import Reads
 from rainer.service import Service
-from rainer.testing import server
 from rainer.validation import validation
 from rainer.validation.in_force import InForce
 from rainer.validation.looking import Looked, look
 from tests.contracts.live import run
 
 RULES = b'rules: [{on: "diary/*", schema: number}]'
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _event_loop_made_once() -> None:
-    """The first event loop of a process makes a pipe that stays; made here, it is no test's leak."""
-    with server():
-        pass
 
 
 @pytest.fixture
