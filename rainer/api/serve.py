@@ -51,6 +51,10 @@ _HEADERS: Final = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),  # a path may hold a token
 ]
+_NOBODY: Final = (
+    "nobody can sign in: set RAINER_BOOTSTRAP_TOKEN, or `rainer token create NAME --database URL` and, if there is no"
+    " policy, `rainer policy init --admin NAME --database URL`"
+)
 _RATES: Final = "rates"
 _ENCRYPTED_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
 
@@ -178,7 +182,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         for fault in faults:
             log.warning("an acknowledged commit could be lost: %s", fault)
         if nobody:
-            log.warning("nobody can sign in: set RAINER_BOOTSTRAP_TOKEN, or `rainer token create NAME --database URL`")
+            log.warning(_NOBODY)
         listen(sock)
         if on_ready is not None:
             on_ready(url_of(sock, tls is not None))
