@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import uvicorn
+
 from rainer.errors import InvalidError, missing_extra
 
 log = logging.getLogger("rainer.serve")
@@ -116,6 +118,21 @@ class FollowingContext(ssl.SSLContext):
             log.error("%s; the former files go on to hold", e)
         else:
             log.info("the files for TLS have changed, and hold for new connections")
+
+
+class EncryptedConfig(uvicorn.Config):
+    """uvicorn's settings, with a TLS context of our own where there is TLS."""
+
+    def __init__(self, app: Any, tls: TlsOptions | None, **settings: Any) -> None:
+        self._tls = tls
+        if tls is not None:  # from which uvicorn knows that there is TLS
+            settings |= {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
+        super().__init__(app, **settings)
+
+    def load(self) -> None:
+        super().load()
+        if self._tls is not None:
+            self.ssl = FollowingContext.of(self._tls)
 
 
 def _end_of(pem: bytes) -> datetime.datetime | None:

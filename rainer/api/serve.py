@@ -22,7 +22,7 @@ import uvicorn
 from rainer.access.shared_times import SharedTimes
 from rainer.access.tokens import can_sign_in
 from rainer.api.app import RainerApp, create_app
-from rainer.api.encryption import FollowingContext, TlsOptions
+from rainer.api.encryption import EncryptedConfig, TlsOptions
 from rainer.api.protocol import PatientProtocol
 from rainer.api.reachable import check_guarded
 from rainer.api.workers import Workers, end_signals
@@ -103,21 +103,6 @@ class Server(uvicorn.Server):
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
-
-
-class _Config(uvicorn.Config):
-    """uvicorn's, with a TLS context of our own."""
-
-    def __init__(self, app: Any, tls: TlsOptions | None, **settings: Any) -> None:
-        self._tls = tls
-        if tls is not None:  # from which uvicorn knows that there is TLS
-            settings |= {"ssl_certfile": tls.certificate, "ssl_keyfile": tls.key}
-        super().__init__(app, **settings)
-
-    def load(self) -> None:
-        super().load()
-        if self._tls is not None:
-            self.ssl = FollowingContext.of(self._tls)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -240,7 +225,7 @@ def server_config(
 ) -> uvicorn.Config:  # fmt: skip
     """How uvicorn runs one of our apps, which it makes itself."""
     patience = {"timeout_s": body_timeout_s, "connections_max": connections_max or _room_for_connections()}
-    return _Config(
+    return EncryptedConfig(
         make_app,
         tls=tls,
         factory=True,
