@@ -146,7 +146,8 @@ TABLE: Final[tuple[Setting, ...]] = (
     Setting("tls_certificate", "server", PATH, None, "File of the server's certificate: HTTPS instead of HTTP"),
     Setting("tls_key", "server", PATH, None, "File of that certificate's private key"),
     Setting("tls_client_ca", "server", PATH, None, "File of the authorities of clients' certificates: mutual TLS"),
-    Setting("rate_per_s", "server", whole(0, 1_000_000), 0, "Calls a second of one identity to one worker; 0: any"),
+    Setting("tls_client_crl", "server", PATH, None, "File of their lists of revoked certificates; may be replaced"),
+    Setting("rate_per_s", "server", whole(0, 1_000_000), 0, "Calls a second of one identity to all workers; 0: any"),
     Setting("rate_burst", "server", whole(0, 1_000_000), 0, "Calls at once of one identity; 0: those of one second"),
     Setting("connections_max", "server", whole(0), 0, "Connections to one worker; 0: as many as it may open files for"),
     Setting("hosts", "server", TEXT, None, "Names the server is called by, beside addresses and localhost, as a,b"),
@@ -245,6 +246,7 @@ class Settings:
     tls_certificate: Path | None
     tls_key: Path | None
     tls_client_ca: Path | None
+    tls_client_crl: Path | None
     rate_per_s: int
     rate_burst: int
     connections_max: int

@@ -61,7 +61,7 @@ class Access:
         self.options = options
         self.is_open = not options.is_on
         self.tokens = TokenTable(engine)
-        self.rates = Rates(options.rate_per_s, options.rate_burst)
+        self.rates = Rates(options.rate_per_s, options.rate_burst, options.rates_file)
         self._bootstrap = digest_of(options.bootstrap_token) if options.bootstrap_token else b""
         self._verifier = Verifier(options.oidc) if options.oidc is not None else None
         self._known: dict[bytes, Known] = {}

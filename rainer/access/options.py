@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from rainer.access.oidc import OidcOptions
@@ -17,7 +18,8 @@ class AccessOptions:
     """`is_on`: who asks must say who he is. `bootstrap_token` proves an identity that may do everything.
 
     With `token_path` a base URL may carry a token. `rate_per_s` calls a second, and `rate_burst` at once, are what one
-    identity may make of one worker; 0 is no limit. Raises InvalidError for options that contradict each other.
+    identity may make; 0 is no limit. `rates_file` is where several workers count them together. Raises InvalidError
+    for options that contradict each other.
     """
 
     is_on: bool = False
@@ -26,6 +28,7 @@ class AccessOptions:
     oidc: OidcOptions | None = None
     rate_per_s: int = 0
     rate_burst: int = 0
+    rates_file: Path | None = None
     has_certificates: bool = False
     """Whether clients' certificates prove names (`tls_client_ca`)."""
 

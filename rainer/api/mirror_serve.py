@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from rainer.api.encryption import TlsOptions
 from rainer.api.mirror_app import create_mirror_app
-from rainer.api.reachable import TlsOptions, check_guarded
+from rainer.api.reachable import check_guarded
 from rainer.api.serve import Server, bind, listen, log_settings, open_more_files, server_config, url_of
 from rainer.service.mirror_service import MirrorOptions
 from rainer.service.mirrored import Upstream
@@ -39,7 +40,7 @@ def run(options: MirrorServeOptions, on_ready: Callable[[str], None] | None = No
     open_more_files()
     tls = options.tls
     if tls is not None:
-        tls.check()
+        tls.context()
     with bind(options.host, options.port) as sock:
         check_guarded(sock, options.mirrors.access.is_on, "rainer mirror")
         logging.config.dictConfig(log_settings(options.log_format, options.log_level))

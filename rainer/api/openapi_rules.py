@@ -12,7 +12,7 @@ DRY_RUN: Final = query("dry_run", FLAG, "yes only says what would happen")
 
 def paths() -> Json:
     """The calls by path."""
-    check = query("check", FLAG, "also the heads that break a rule")
+    check = query("check", FLAG, "also the heads that break a rule; needs admin on everything")
     answered = answer("those in force", json(ref("Rules"))) | errors(400, 403, 500, 503)
     return {"/-/rules": {"get": operation("Read the rules of validation", [check], answered)}}
 

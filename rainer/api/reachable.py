@@ -1,56 +1,11 @@
-"""Who can reach a server, and what keeps strangers away: TLS, and no open server but on loopback."""
+"""Who can reach a server: no open one but on loopback."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from rainer.errors import InvalidError
-
-
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
-    """The server's certificate and its key, which may be in the same file; `client_ca` asks clients for theirs.
-
-    A client without a certificate is still heard: a token may say who it is.
-    """
-
-    certificate: Path
-    key: Path | None = None
-    client_ca: Path | None = None
-
-    def check(self) -> None:
-        """InvalidError, which names the file, where the files are not what they are to be."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._try(self.certificate, lambda: context.load_cert_chain(self.certificate, self.key, password=_no_password))
-        if self.client_ca is not None:
-            self._try(self.client_ca, lambda: context.load_verify_locations(self.client_ca))
-
-    def _try(self, file: Path, load: Any) -> None:
-        try:
-            load()
-        except (OSError, ValueError) as e:
-            reason = getattr(e, "reason", None) or getattr(e, "strerror", None) or str(e)
-            beside = f" with the key {str(self.key)!r}" if self.key is not None and file == self.certificate else ""
-            raise InvalidError(
-                f"{str(file)!r}{beside} cannot be used for TLS: {reason}",
-                hint="PEM files are wanted, and a key without a password",
-            ) from None
-
-    def for_uvicorn(self) -> dict[str, Any]:
-        """uvicorn's settings for it."""
-        found: dict[str, Any] = {"ssl_certfile": self.certificate, "ssl_keyfile": self.key}
-        if self.client_ca is not None:
-            found |= {"ssl_ca_certs": str(self.client_ca), "ssl_cert_reqs": ssl.CERT_OPTIONAL}
-        return found
-
-
-def _no_password() -> str:
-    raise ValueError("the key is kept under a password")
 
 
 def check_guarded(sock: socket.socket, is_guarded: bool, command: str) -> None:

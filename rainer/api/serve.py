@@ -19,10 +19,12 @@ from typing import Any, Final
 
 import uvicorn
 
+from rainer.access.shared_times import SharedTimes
 from rainer.access.tokens import can_sign_in
 from rainer.api.app import RainerApp, create_app
+from rainer.api.encryption import EncryptedConfig, TlsOptions
 from rainer.api.protocol import PatientProtocol
-from rainer.api.reachable import TlsOptions, check_guarded
+from rainer.api.reachable import check_guarded
 from rainer.api.workers import Workers, end_signals
 from rainer.errors import InvalidError, RainerError, UnavailableError
 from rainer.journal import Journal, JournalOptions
@@ -49,6 +51,11 @@ _HEADERS: Final = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),  # a path may hold a token
 ]
+_NOBODY: Final = (
+    "nobody can sign in: set RAINER_BOOTSTRAP_TOKEN, or `rainer token create NAME --database URL` and, if there is no"
+    " policy, `rainer policy init --admin NAME --database URL`"
+)
+_RATES: Final = "rates"
 _ENCRYPTED_ONLY: Final = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -147,7 +154,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         options.service.store.open().close()  # a URL that names no store is found before anything else
     tls = options.tls
     if tls is not None:
-        tls.check()
+        tls.context()
     with bind(options.host, options.port) as sock, contextlib.ExitStack() as stack:
         check_guarded(sock, options.service.access.is_on, "rainer serve")
         with Journal(options.database, options=options.journal) as journal:
@@ -160,7 +167,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
         for fault in faults:
             log.warning("an acknowledged commit could be lost: %s", fault)
         if nobody:
-            log.warning("nobody can sign in: set RAINER_BOOTSTRAP_TOKEN, or `rainer token create NAME --database URL`")
+            log.warning(_NOBODY)
         listen(sock)
         if on_ready is not None:
             on_ready(url_of(sock, tls is not None))
@@ -170,6 +177,7 @@ def run(options: ServeOptions, on_ready: Callable[[str], None] | None = None) ->
             _serve(options, None, sock)
         else:
             figures = stack.enter_context(tempfile.TemporaryDirectory(prefix="rainer-figures-"))
+            SharedTimes.make(Path(figures) / _RATES)
             Workers(partial(_serve, options, figures), sock, options.workers, Path(figures)).run()
 
 
@@ -217,8 +225,9 @@ def server_config(
 ) -> uvicorn.Config:  # fmt: skip
     """How uvicorn runs one of our apps, which it makes itself."""
     patience = {"timeout_s": body_timeout_s, "connections_max": connections_max or _room_for_connections()}
-    return uvicorn.Config(
+    return EncryptedConfig(
         make_app,
+        tls=tls,
         factory=True,
         loop="auto",
         http=partial(PatientProtocol, **patience),  # type: ignore[arg-type]
@@ -232,7 +241,6 @@ def server_config(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
         headers=_HEADERS if tls is None else [*_HEADERS, _ENCRYPTED_ONLY],
-        **({} if tls is None else tls.for_uvicorn()),
     )
 
 
@@ -241,10 +249,13 @@ def _make_app(options: ServeOptions, directory: str | None) -> RainerApp:
     if directory is not None:
         share_figures_in(directory)
     journal = Journal(options.database, options=options.journal)
+    access = options.service.access
+    if directory is not None:
+        access = replace(access, rates_file=Path(directory) / _RATES)
     _spare_the_collector()
     service = replace(
-        options.service, log_format=options.log_format, metrics_directory=directory, workers=options.workers,
-        owns_journal=True,
+        options.service, access=access, log_format=options.log_format, metrics_directory=directory,
+        workers=options.workers, owns_journal=True,
     )  # fmt: skip
     return create_app(journal, service)
 

@@ -6,34 +6,54 @@ import os
 from typing import Any
 
 from rainer.assets.resolver import Assets
-from rainer.assets.sources import own_store_url
 from rainer.cache import AssetCache
 from rainer.client import Client
 from rainer.client.address import Address
 from rainer.client.transport import tls_sessions
+from rainer.errors import InvalidError
 from rainer.mirror import Mirror
 from rainer.settings import Settings
 from rainer.store.opening import Stores, open_store
 from rainer.store.store import Store
+from rainer.store.tls import Tls
 
 
 def store_url(settings: Settings) -> str:
-    """The store that assets lie in: the one that is set, else the server's own, which gets the token."""
+    """The store that assets lie in: the one that is set, else the server's own; that one gets the token."""
     address = Address.parse(settings.url).with_token(settings.token)
-    if settings.store is None or settings.store.rstrip("/") == f"{address.root}/-/store":
-        return own_store_url(address)
-    return settings.store
+    return address.own_store if settings.store is None else address.proved(settings.store)
 
 
 def stores(settings: Settings) -> Stores:
     """What opens every other URL, with the credentials that are set, in their order."""
-    return Stores(credentials=words(settings.store_credentials), timeout_s=settings.store_timeout_s)
+    return Stores(
+        credentials=words(settings.store_credentials), timeout_s=settings.store_timeout_s, tls=tls(settings),
+        extra=_own_store(settings),
+    )  # fmt: skip
+
+
+def tls(settings: Settings) -> Tls | None:
+    """Whom HTTPS trusts, and what it shows, at Rainer's servers."""
+    return Tls.of(settings.tls_ca, settings.client_certificate, settings.client_key)
+
+
+def _own_store(settings: Settings) -> tuple[Store, ...]:
+    """The server's own store where something says who asks, for URIs name nobody."""
+    try:
+        address = Address.parse(settings.url).with_token(settings.token)
+    except InvalidError:
+        return ()  # of no importance to who reads from other stores; who needs it hears of it
+    if address.token is None and address.login is None:
+        return ()
+    return (open_store(address.own_store, timeout_s=settings.store_timeout_s, tls=tls(settings)),)
 
 
 def store(settings: Settings, url: str | None = None) -> Store:
     """The store of a URL, by default the one that assets lie in."""
     wanted = store_url(settings) if url is None else url
-    return open_store(wanted, credentials=words(settings.store_credentials), timeout_s=settings.store_timeout_s)
+    return open_store(
+        wanted, credentials=words(settings.store_credentials), timeout_s=settings.store_timeout_s, tls=tls(settings)
+    )
 
 
 def cache(settings: Settings, **options: Any) -> AssetCache:
@@ -72,9 +92,9 @@ def assets(
     the client, holds nothing that would have to be closed but pooled connections.
     """
     chosen = client(settings) if source is None else source
-    place: str | None = settings.store
-    if place is None and isinstance(chosen, Client):
-        place = store_url(settings)
+    # Of a lock file that stands alone, the store is the one that it names.
+    is_told = settings.store is not None or isinstance(chosen, Client)
+    place = store_url(settings) if is_told else None
     return Assets(chosen, settings.manifest, place, cache_used or cache(settings))
 
 

@@ -23,7 +23,7 @@ from rainer.model.assets import Part, asset_path
 from rainer.model.commit import Commit
 from rainer.model.manifest import Entry
 from rainer.model.manifest_parts import StoredManifest
-from rainer.store.opening import SERVER_STORE, open_store
+from rainer.store.opening import open_store
 from rainer.store.store import Progress, Store
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class AssetPublisher(PublishedVersions):
 
 def own_store_url(client: Client) -> str:
     """The URL of the store that the client's own server has."""
-    return client.address.with_login.rpartition("/")[0] + SERVER_STORE
+    return client.address.own_store
 
 
 def _lifted(path: str, entry: Entry | None) -> Entry:

@@ -9,7 +9,7 @@ from rainer.assets.locks import ForkedLock
 from rainer.assets.sources import Source
 from rainer.cache import AssetCache
 from rainer.errors import InvalidError
-from rainer.store.opening import Stores, open_store
+from rainer.store.opening import Stores
 from rainer.store.store import Store
 
 StoreLike: TypeAlias = Store | str
@@ -40,7 +40,7 @@ class Places:
             )
         stores = self.cache.stores
         if isinstance(wanted, str):
-            opened = self._own_store = open_store(wanted, credentials=stores.credentials, timeout_s=stores.timeout_s)
+            opened = self._own_store = stores.open(wanted)
             if opened.url != wanted:
                 self._lend(opened)  # it alone knows the password that is not in its URIs
             return opened

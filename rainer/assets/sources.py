@@ -12,9 +12,6 @@ from rainer.model.commit import Commit
 from rainer.model.manifest import Entry, Manifest
 from rainer.model.manifest_parts import PartedManifest, part_keys, parts_named
 
-SERVER_STORE = "/-/store"
-"""Where below its root a server offers its own store."""
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ManifestState:
@@ -105,7 +102,7 @@ class Source(ABC):
 
 def own_store_url(address: Address) -> str:
     """The URL of the store that a server has beside its namespaces; whoever it knows the one by, it knows the other."""
-    return address.with_login.rpartition("/")[0] + SERVER_STORE
+    return address.own_store
 
 
 def has_moved_on(source: Source, state: ManifestState) -> bool:

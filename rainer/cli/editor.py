@@ -28,15 +28,20 @@ class EditorFailed(InvalidError):
     code = "editor-failed"
 
 
+# Debian's vim.tiny and emacs-nox are vim and emacs; so is whatever Windows starts as vim.exe.
+_VARIANT: Final = re.compile(r"(?<=vim)\.\w+$|(?<=emacs)-\w+$|\.(exe|cmd)$")
+
 # How editors take the line to begin at; others open the file where they will.
 _PLUS: Final = frozenset(
     (
-        "vi", "vim", "nvim", "gvim", "view", "vim.basic", "vim.tiny", "nvi", "elvis", "nano", "rnano", "pico", "emacs",
+        "vi", "vim", "nvim", "gvim", "mvim", "view", "vimx", "nvi", "elvis", "vis", "nano", "rnano", "pico", "emacs",
         "emacsclient", "joe", "jmacs", "jed", "mg", "zile", "ne", "micro", "kak", "mcedit", "gedit", "pluma", "xed",
+        "geany", "bbedit",
     )
 )  # fmt: skip
 _COLON: Final = frozenset(("hx", "helix", "subl", "zed", "zeditor", "lapce"))
-_GOTO: Final = frozenset(("code", "code-insiders", "codium", "cursor"))
+_GOTO: Final = frozenset(("code", "code-insiders", "code-oss", "codium", "vscodium", "cursor", "windsurf"))
+_LINE: Final = frozenset(("kate", "kwrite", "idea", "pycharm", "goland", "webstorm", "rubymine", "clion", "mate"))
 
 
 def edit_file(editor: str, path: Path, *, line: int | None = None) -> None:
@@ -78,7 +83,7 @@ def _command(editor: str, places: list[str]) -> list[str]:
 def _places(editor: str, path: Path, line: int | None) -> list[str]:
     """The file, and where to begin in it, as this editor takes it."""
     try:
-        name = Path(shlex.split(editor)[0]).name
+        name = _VARIANT.sub("", Path(shlex.split(editor)[0]).name)
     except (ValueError, IndexError):
         name = ""
     if line is None:
@@ -87,6 +92,8 @@ def _places(editor: str, path: Path, line: int | None) -> list[str]:
         return [f"+{line}", str(path)]
     if name in _COLON:
         return [f"{path}:{line}"]
+    if name in _LINE:
+        return ["--line", str(line), str(path)]
     return ["--goto", f"{path}:{line}"] if name in _GOTO else [str(path)]
 
 

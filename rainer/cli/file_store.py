@@ -37,11 +37,12 @@ _store_url_option = click.option(
 @contextmanager
 def file_store(run: Invocation, *, local: bool = True) -> Iterator[Client]:
     """A client of the store that was chosen, with its local copies or without."""
-    from rainer.store import Client
+    from rainer.store import Client, Tls
 
     values = run.settings
+    tls = Tls.of(values.tls_ca, values.client_certificate, values.client_key)
     with Client(
-        store_url(run), values.store_dir if local else None, timeout_s=values.store_timeout_s
+        store_url(run), values.store_dir if local else None, timeout_s=values.store_timeout_s, tls=tls
     ) as client:  # fmt: skip
         yield client
 
@@ -52,6 +53,4 @@ def store_url(run: Invocation) -> str:
 
     values = run.settings
     address = Address.parse(values.url).with_token(values.token)
-    if values.store is not None and values.store.rstrip("/") != f"{address.root}/-/store":
-        return values.store
-    return address.with_login.rpartition("/")[0] + "/-/store"
+    return address.own_store if values.store is None else address.proved(values.store)

@@ -8,10 +8,10 @@ from rainer.errors import InvalidError
 
 if TYPE_CHECKING:
     from rainer.access import AccessOptions
-    from rainer.api.reachable import TlsOptions
+    from rainer.api.encryption import TlsOptions
     from rainer.settings import Settings
 
-TLS_SETTINGS: Final = ("tls_certificate", "tls_key", "tls_client_ca")
+TLS_SETTINGS: Final = ("tls_certificate", "tls_key", "tls_client_ca", "tls_client_crl")
 
 
 def access_options(values: Settings) -> AccessOptions:
@@ -44,10 +44,14 @@ def access_options(values: Settings) -> AccessOptions:
 
 def tls_options(values: Settings) -> TlsOptions | None:
     """The certificates to serve with; None for plain HTTP."""
-    from rainer.api.reachable import TlsOptions
+    from rainer.api.encryption import TlsOptions
 
+    if values.tls_client_crl is not None and values.tls_client_ca is None:
+        raise InvalidError(
+            "revoked certificates are named, and no authority whose certificates are taken", hint="--tls-client-ca"
+        )
     if values.tls_certificate is None:
         if values.tls_key is not None or values.tls_client_ca is not None:
             raise InvalidError("a key or clients' authorities are set, and no certificate", hint="--tls-certificate")
         return None
-    return TlsOptions(values.tls_certificate, values.tls_key, values.tls_client_ca)
+    return TlsOptions(values.tls_certificate, values.tls_key, values.tls_client_ca, values.tls_client_crl)

@@ -36,7 +36,12 @@ class WorkFile:
         """Replace the content; each note becomes one line before the text, and one more says what they are."""
         self._marker = _unused_marker(text) if notes else b""
         mark = self._marker.decode()
-        lines = [*notes, f"Lines that begin with {mark} are taken out again."] if notes else []
+        # A line's end in a note would have the rest of it pass for text.
+        lines = (
+            [*(" ".join(note.splitlines()) for note in notes), f"Lines that begin with {mark} are taken out again."]
+            if notes
+            else []
+        )
         self.path.touch(mode=0o600)
         self.path.write_bytes("".join(f"{mark} {line}\n" for line in lines).encode(errors="replace") + text)
 

@@ -12,6 +12,7 @@ from rainer.model import names
 from rainer.model.identity import check_credential, hide_credentials, split_token_path, with_token_path
 
 _HOST = re.compile(r"""[^\s\x00-\x1f"%'()*<>\\^`{|}]+""")
+_STORE = "/-/store"
 _HINT = "write it like http://localhost:8080/diary: scheme, host, port, and the namespace at the end"
 
 
@@ -86,6 +87,18 @@ class Address:
         scheme, _, rest = self.base.partition("://")
         user, password = (quote(part, safe="") for part in self.login)
         return f"{scheme}://{user}:{password}@{rest}"
+
+    @property
+    def own_store(self) -> str:
+        """The URL of the store that the server has beside its namespaces, with whatever says who asks."""
+        return self.with_login.rpartition("/")[0] + _STORE
+
+    def proved(self, store_url: str) -> str:
+        """The URL of a store; one of the server's own, or of a folder in it, with whatever says who asks."""
+        own = self.root + _STORE
+        if store_url == own or store_url.startswith(own + "/"):
+            return self.own_store + store_url[len(own) :]
+        return store_url
 
     def in_namespace(self, name: str) -> Address:
         """The same server, another namespace."""

@@ -113,7 +113,10 @@ class ServerCalls(ABC):
         return json_object(self._reader.ask("/-/status", "the server's status"))
 
     def rules(self, *, check: bool = False) -> dict[str, Any]:
-        """The rules of validation in force, as JSON members; with `check` also `broken`, the heads that break one."""
+        """The rules of validation in force, as JSON members; with `check` also `broken`, the heads that break one.
+
+        A check looks at every head: it may take a minute, and needs `admin` on everything.
+        """
         path = with_query("/-/rules", {"check": "yes" if check else None})
         return json_object(self._reader.ask(path, "the rules"))
 

@@ -97,11 +97,16 @@ class Reporter:
         try:
             if session == self._session:
                 self._zk.write([Set(self.path, data)])
-            else:
+                return
+            if self._session:
                 # Ours by its name, and of a session that ends: the node would go with it.
                 self._zk.write([Delete(self.path), Create(self.path, data, ephemeral=True)])
+                return
         except NotFoundError:
-            self._create(data)
+            pass
+        except DeniedError:
+            self._id = secrets.token_hex(8)  # who may only add here goes on under another name
+        self._create(data)
 
     def _create(self, data: bytes) -> None:
         try:

@@ -72,6 +72,7 @@ class Restriction:
 
     def __init__(self, zk: ZooKeeper, tree: Tree) -> None:
         self._zk, self._tree = zk, tree
+        zk.acls.keep(tree.root)
         self._wanted: tuple[str, ...] | None = None
         self._is_done = False
         self.error = ""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from rainer.errors import RainerError, UnavailableError
+from rainer.errors import DeniedError, RainerError, UnavailableError
 from rainer.model.mirror_report import report_of, unfolded
 from rainer.model.published import Report
-from rainer.zk import Tree, ZooKeeper, ZooKeeperOptions
+from rainer.zk import Stat, Tree, ZooKeeper, ZooKeeperOptions
 
 _KEPT_S: Final = 0.25
 _FIRST_CONNECTION_S: Final = 2.0
@@ -52,7 +53,7 @@ class TreeReports:
         for namespace in namespaces:
             folder = Tree(f"{self._path}/{namespace}").mirrors
             paths = [f"{folder}/{name}" for name in zookeeper.children(folder) or []]
-            for node in zookeeper.get_many(paths):
+            for node in _readable(zookeeper, paths):
                 found += [] if node is None else _reports(node[0], namespace)
         return found
 
@@ -67,6 +68,18 @@ class TreeReports:
         if not self._zookeeper.is_connected:
             raise UnavailableError(f"ZooKeeper at {self._options.hosts} cannot be reached", hint="is it running?")
         return self._zookeeper
+
+
+def _readable(zookeeper: ZooKeeper, paths: list[str]) -> Iterator[tuple[bytes, Stat] | None]:
+    """Those nodes that may be read: anybody may put one here that nobody else may."""
+    try:
+        yield from zookeeper.get_many(paths)
+        return
+    except DeniedError:
+        pass
+    for path in paths:
+        with contextlib.suppress(DeniedError):
+            yield zookeeper.get(path)
 
 
 def _reports(data: bytes, namespace: str) -> list[Report]:

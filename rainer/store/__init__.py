@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rainer.store.opening import Stores, open_store
     from rainer.store.s3 import S3Store
     from rainer.store.server import ServerStore
+    from rainer.store.tls import Tls
 
 __all__ = [
     "AddressedStore",
@@ -44,6 +45,7 @@ __all__ = [
     "Source",
     "Store",
     "Stores",
+    "Tls",
     "fetch",
     "open_store",
 ]
@@ -65,6 +67,7 @@ __getattr__ = late_names(
         "ServerStore": "server",
         "Source": "composite",
         "Stores": "opening",
+        "Tls": "tls",
         "fetch": "fetching",
         "open_store": "opening",
     },

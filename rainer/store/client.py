@@ -23,15 +23,16 @@ from rainer.store.evicting import Cleaned, Evictor
 from rainer.store.local_files import FolderFiles
 from rainer.store.remote_files import HttpFiles
 from rainer.store.store import Progress
+from rainer.store.tls import Tls
 
 
 class Client:
     """Files by name: `/folder/file`, or `/folder/file@version` with whole seconds since 1970 for the version.
 
     `remote_url` is the store (`http://host:8080/-/store`), `local_dir` the folder of local copies; with one of them
-    alone the client works there alone. `token` tells the store who asks. `timeout_s` bounds the wait for a byte,
-    `lock_timeout_s` the wait for another process's lock without a sign of life from it. With `size_bytes_max`, local
-    copies are cleaned as they grow.
+    alone the client works there alone. `token` tells the store who asks, `tls` whom HTTPS trusts and what certificate
+    it shows. `timeout_s` bounds the wait for a byte, `lock_timeout_s` the wait for another process's lock without a
+    sign of life from it. With `size_bytes_max`, local copies are cleaned as they grow.
 
     For any number of threads and processes at once, after a fork, and picklable. Every call raises InvalidError for a
     name that can be none, ObjectNotFound, StoreUnavailable, DeniedError, WrongDigest, NoSpace.
@@ -40,11 +41,12 @@ class Client:
     def __init__(
         self, remote_url: str | None = None, local_dir: Path | str | None = None, *, token: str | None = None,
         timeout_s: float = 60.0, lock_timeout_s: float = 60.0, size_bytes_max: int | None = None,
+        tls: Tls | None = None,
     ) -> None:  # fmt: skip
         if remote_url is None and local_dir is None:
             raise InvalidError("a file store's client needs a remote_url, a local_dir, or both",
                                hint="such as http://localhost:8080/-/store")  # fmt: skip
-        remote = None if remote_url is None else HttpFiles(remote_url, timeout_s=timeout_s, token=token)
+        remote = None if remote_url is None else HttpFiles(remote_url, timeout_s=timeout_s, token=token, tls=tls)
         local = None
         if local_dir is not None:
             local = FolderFiles(Path(local_dir).absolute(), lock_timeout_s=lock_timeout_s, durable=remote is None)

@@ -8,16 +8,13 @@ import struct
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from rainer.errors import InvalidUri
 from rainer.store.http_wire import Connection, WireError
 from rainer.store.store import shown
-
-if TYPE_CHECKING:
-    import ssl
+from rainer.store.tls import Tls, context_of
 
 CONNECT_TIMEOUT_S: Final = 15.0
 """The longest wait for a connection, however patient the store is with bytes."""
@@ -99,13 +96,13 @@ def way_to(origin: Origin) -> Way:
     return Way(origin_of(parts, named), authorization)
 
 
-def connect(origin: Origin, timeout_s: float, ca_bundle: str | None) -> Connection:
+def connect(origin: Origin, timeout_s: float, tls: Tls) -> Connection:
     """Open a connection. Raises WireError, or UntrustedError for a certificate that does not prove the host."""
     way = way_to(origin)
     try:
-        sock = _dial(way.proxy or origin, timeout_s, ca_bundle)
+        sock = _dial(way.proxy or origin, timeout_s, tls if way.proxy is None else Tls(tls.ca))
         if way.proxy is not None and origin.scheme == "https":
-            sock = _closing_on_error(sock, lambda: _tunnel(sock, origin, way, timeout_s, ca_bundle))
+            sock = _closing_on_error(sock, lambda: _tunnel(sock, origin, way, timeout_s, tls))
     except OSError as e:
         raise _failure(e, origin) from e
     if type(sock) is socket.socket:  # and none of TLS
@@ -133,11 +130,11 @@ def _time_in_kernel(sock: socket.socket, timeout_s: float) -> None:
     sock.settimeout(None)
 
 
-def _dial(origin: Origin, timeout_s: float, ca_bundle: str | None) -> socket.socket:
+def _dial(origin: Origin, timeout_s: float, tls: Tls) -> socket.socket:
     sock = socket.create_connection((origin.host, origin.port), min(timeout_s, CONNECT_TIMEOUT_S))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if origin.scheme == "https":
-        sock = _closing_on_error(sock, lambda: _with_tls(sock, origin.host, ca_bundle))
+        sock = _closing_on_error(sock, lambda: _with_tls(sock, origin.host, tls))
     sock.settimeout(timeout_s)
     return sock
 
@@ -150,7 +147,7 @@ def _closing_on_error(sock: socket.socket, step: Callable[[], socket.socket]) ->
         raise
 
 
-def _tunnel(sock: socket.socket, origin: Origin, way: Way, timeout_s: float, ca_bundle: str | None) -> socket.socket:
+def _tunnel(sock: socket.socket, origin: Origin, way: Way, timeout_s: float, tls: Tls) -> socket.socket:
     authority = f"{origin.netloc if ':' in origin.netloc else f'{origin.netloc}:{origin.port}'}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     if way.authorization:
@@ -160,25 +157,8 @@ def _tunnel(sock: socket.socket, origin: Origin, way: Way, timeout_s: float, ca_
     status = connection.read_head().status
     if not 200 <= status < 300:
         raise WireError(f"the proxy answers {status} when asked for {authority}", unreached=True)
-    return _with_tls(sock, origin.host, ca_bundle)
+    return _with_tls(sock, origin.host, tls)
 
 
-def _with_tls(sock: socket.socket, host: str, ca_bundle: str | None) -> socket.socket:
-    return _context(ca_bundle).wrap_socket(sock, server_hostname=host)
-
-
-@lru_cache(maxsize=16)
-def _context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Trust as the system does; where its folders hold nothing, as certifi does."""
-    import ssl
-
-    if ca_bundle is not None:
-        return ssl.create_default_context(cafile=ca_bundle)
-    context = ssl.create_default_context()
-    places = ssl.get_default_verify_paths()
-    folder = Path(places.capath) if places.capath else None
-    if not context.get_ca_certs() and not (folder and folder.is_dir() and any(folder.iterdir())):
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
+def _with_tls(sock: socket.socket, host: str, tls: Tls) -> socket.socket:
+    return context_of(tls).wrap_socket(sock, server_hostname=host)

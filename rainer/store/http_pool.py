@@ -13,6 +13,7 @@ from rainer.errors import CredentialsError, StoreUnavailable
 from rainer.store.http_answer import HttpAnswer
 from rainer.store.http_connect import Origin, UntrustedError, connect, split_url, way_to
 from rainer.store.http_wire import Body, Connection, Head, WireError, request_head
+from rainer.store.tls import SYSTEM, Tls
 
 TRIES_MAX: Final = 6
 UNREACHED_MAX: Final = 4
@@ -24,6 +25,8 @@ _LONGEST_PAUSE_S: Final = 5.0
 _IDLE_MAX: Final = 32
 """Idle connections kept for each origin."""
 
+_UNTRUSTED: Final = "name its authority's certificate in SSL_CERT_FILE, or in RAINER_TLS_CA for a Rainer server"
+
 _USUAL: Final = {"User-Agent": "rainer", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 Sign: TypeAlias = Callable[[str, Origin, str], Mapping[str, str]]
@@ -34,13 +37,14 @@ class HttpPool:
     """Sends HTTP requests and keeps the connections; for any number of threads, after fork and pickling too.
 
     `timeout_s` bounds each wait for a byte; all tries of a request together stop after about twice that. A child
-    process never touches a connection of its parent's. Urllib3's pool, which would do, takes several times as long as
-    a 10 KiB object travels.
+    process never touches a connection of its parent's. With `home`, `tls` is for that origin alone.
+    Urllib3's pool, which would do, takes several times as long as a 10 KiB object travels.
     """
 
-    def __init__(self, *, timeout_s: float = 60.0, ca_bundle: str | None = None) -> None:
+    def __init__(self, *, timeout_s: float = 60.0, tls: Tls | None = None, home: Origin | None = None) -> None:
         self.timeout_s = timeout_s
-        self._ca_bundle = ca_bundle
+        self._tls = tls or SYSTEM
+        self._home = home
         self._idle = _Idle()
 
     def request(
@@ -96,7 +100,7 @@ class HttpPool:
         connection = None
         try:
             head = request_head("GET", target, origin.netloc, {**_USUAL, **sign("GET", origin, target)})
-            connection = self._here().take(origin) or connect(origin, self.timeout_s, self._ca_bundle)
+            connection = self._here().take(origin) or connect(origin, self.timeout_s, self._tls_for(origin))
             connection.send(head, None)
         except (OSError, WireError, UntrustedError):
             if connection is not None:
@@ -126,7 +130,7 @@ class HttpPool:
         idle.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"timeout_s": self.timeout_s, "_ca_bundle": self._ca_bundle}
+        return {"timeout_s": self.timeout_s, "_tls": self._tls, "_home": self._home}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -142,7 +146,7 @@ class HttpPool:
             try:
                 head, connection, idle = self._exchange(origin, target, method, {**headers, **proof}, body)
             except UntrustedError as e:
-                raise CredentialsError(f"{label}: {e}", hint="name its authority's certificate in SSL_CERT_FILE") from e
+                raise CredentialsError(f"{label}: {e}", hint=_UNTRUSTED) from e
             except WireError as e:
                 if (e.unreached and patience.tries >= UNREACHED_MAX) or not patience.pause():
                     raise StoreUnavailable(
@@ -165,7 +169,7 @@ class HttpPool:
         head = request_head(method, target, origin.netloc, headers)
         while True:
             idle = self._here()
-            connection = idle.take(origin) or connect(origin, self.timeout_s, self._ca_bundle)
+            connection = idle.take(origin) or connect(origin, self.timeout_s, self._tls_for(origin))
             try:
                 connection.send(head, body)
                 return connection.read_head(), connection, idle
@@ -180,6 +184,9 @@ class HttpPool:
             except BaseException:
                 connection.close()
                 raise
+
+    def _tls_for(self, origin: Origin) -> Tls:
+        return self._tls if self._home is None or origin == self._home else SYSTEM
 
     def _here(self) -> _Idle:
         idle = self._idle

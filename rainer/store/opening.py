@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rainer.errors import InvalidUri
 from rainer.store.store import Store
+from rainer.store.tls import Tls
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -21,19 +22,20 @@ SERVER_STORE: Final = "/-/store"
 _OWN: Final = {"s3", "gs", "az", "http", "https", "file", "memory"}
 
 
-def open_store(url: str, *, credentials: Sequence[str] = (), timeout_s: float = 60.0) -> Store:
+def open_store(url: str, *, credentials: Sequence[str] = (), timeout_s: float = 60.0, tls: Tls | None = None) -> Store:
     """The store of a URL: `s3://bucket/prefix`, `gs://bucket`, `az://account/container`, `https://host/folder`,
     `file:///folder`, `memory://name`, or a Rainer server's `http://host/-/store`.
 
     `credentials` are tried in order (`default`, `env`, `profile:NAME`, `anonymous`; for web servers `bearer:TOKEN`);
-    names for stores of other kinds are passed over. `timeout_s` is how long a store may send nothing. Nothing is asked
-    of the store here. Schemes of others come by the entry point group "rainer.stores". Raises InvalidUri for a scheme
-    that nobody knows, MissingExtra for one whose library is not installed.
+    names for stores of other kinds are passed over. `timeout_s` is how long a store may send nothing. `tls` is
+    for Rainer's servers alone. Nothing is asked of the store here. Schemes of others come by the entry point group
+    "rainer.stores". Raises InvalidUri for a scheme that nobody knows, MissingExtra for one whose library is not
+    installed.
     """
     scheme = _scheme(url)
     options: dict[str, Any] = {"credentials": tuple(credentials), "timeout_s": timeout_s}
     if scheme in _OWN:
-        return _open_own(scheme, url, options)
+        return _open_own(scheme, url, options, tls)
     point = _points().get(scheme)  # a look into every installed package, which is not for schemes of ours
     if point is None:
         raise InvalidUri(f"no store knows the scheme of {url!r}", hint=_hint())
@@ -41,7 +43,7 @@ def open_store(url: str, *, credentials: Sequence[str] = (), timeout_s: float = 
     return made
 
 
-def _open_own(scheme: str, url: str, options: dict[str, Any]) -> Store:
+def _open_own(scheme: str, url: str, options: dict[str, Any], tls: Tls | None) -> Store:
     if scheme == "s3":
         from rainer.store.s3 import S3Store
 
@@ -62,14 +64,14 @@ def _open_own(scheme: str, url: str, options: dict[str, Any]) -> Store:
         from rainer.store.memory import MemoryStore
 
         return MemoryStore(url)
-    return _open_web(url, options)
+    return _open_web(url, options, tls)
 
 
-def _open_web(url: str, options: dict[str, Any]) -> Store:
+def _open_web(url: str, options: dict[str, Any], tls: Tls | None) -> Store:
     if is_server_store(url):
         from rainer.store.server import ServerStore
 
-        return ServerStore(url, timeout_s=options["timeout_s"])
+        return ServerStore(url, timeout_s=options["timeout_s"], tls=tls)
     from rainer.store.http import HttpStore
 
     return HttpStore(url, **options)
@@ -102,8 +104,12 @@ class Stores:
     are, and after a fork each process goes on with connections of its own.
     """
 
-    def __init__(self, credentials: Sequence[str] = (), timeout_s: float = 60.0, extra: Sequence[Store] = ()) -> None:
+    def __init__(
+        self, credentials: Sequence[str] = (), timeout_s: float = 60.0, extra: Sequence[Store] = (),
+        tls: Tls | None = None,
+    ) -> None:  # fmt: skip
         self.credentials = tuple(credentials)
+        self.tls = tls
         self.timeout_s = timeout_s
         self.extra = tuple(extra)
         self._opened: dict[str, Store] = {}
@@ -125,9 +131,13 @@ class Stores:
         store_or_none = self._opened.get(root)
         if store_or_none is None:
             # Of two threads that come at once one opens in vain, which costs nothing: a new store holds nothing yet.
-            made = open_store(root, credentials=self.credentials, timeout_s=self.timeout_s)
+            made = self.open(root)
             store_or_none = self._opened.setdefault(root, made)
         return store_or_none
+
+    def open(self, url: str) -> Store:
+        """A store of its own for a URL, opened as all the others are."""
+        return open_store(url, credentials=self.credentials, timeout_s=self.timeout_s, tls=self.tls)
 
     def close(self) -> None:
         """Close this process's connections; the stores open new ones where they are used again."""

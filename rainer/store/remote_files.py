@@ -17,31 +17,31 @@ from rainer.model import times
 from rainer.store.client_files import NOTHING, FileEntry, Opened, RemoteFiles, Upload, broke_off, verified
 from rainer.store.client_names import VERSION_MAX
 from rainer.store.http_answer import HttpAnswer
-from rainer.store.http_connect import Origin
+from rainer.store.http_connect import Origin, origin_of
 from rainer.store.http_pool import HttpPool
 from rainer.store.http_wire import Body
 from rainer.store.proving import authorization_of, without_proof
 from rainer.store.remote_bodies import Contents, lines, packed, pieces
 from rainer.store.remote_refusals import refusal
 from rainer.store.store import shown
+from rainer.store.tls import Tls
 
 PROTOCOL: Final = 2
 _SMALL_BYTES: Final = 64 * 1024
 
 
 class HttpFiles(RemoteFiles):
-    """The files of the store at `url`. `timeout_s` bounds the wait for a byte, `token` says who asks.
-
-    For threads, forks and pickling.
+    """The files of the store at `url`. `timeout_s` bounds the wait for a byte, `token` says who asks, `tls` whom HTTPS
+    trusts. For threads, forks and pickling.
     """
 
-    def __init__(self, url: str, *, timeout_s: float, token: str | None = None) -> None:
+    def __init__(self, url: str, *, timeout_s: float, token: str | None = None, tls: Tls | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise InvalidUri(f"{shown(url)!r} is no file store's URL", hint="such as http://localhost:8080/-/store")
         self.url = without_proof(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
         self._proof = authorization_of(url, token)
-        self._pool = HttpPool(timeout_s=timeout_s)
+        self._pool = HttpPool(timeout_s=timeout_s, tls=tls, home=origin_of(parts, url))
         self._speaks = False
 
     def open(self, path: str, unless: FileEntry | None = None) -> Opened | FileEntry:
@@ -62,6 +62,11 @@ class HttpFiles(RemoteFiles):
 
     def head(self, path: str) -> FileEntry:
         with self._ask("HEAD", self._url(path)) as answer:
+            if answer.status not in (401, 403):
+                self._check(answer, path)
+                return _entry(path, answer)
+        # An answer to HEAD has no body, and so does not say why: the same question by GET does.
+        with self._ask("GET", self._url(path)) as answer:
             self._check(answer, path)
             return _entry(path, answer)
 

@@ -20,6 +20,7 @@ from rainer.store.http_wire import Connection
 from rainer.store.s3_access import AbsentError, Access, names_for, need_botocore
 from rainer.store.s3_errors import Fault, denied, fault_of, fault_of_client_error
 from rainer.store.store import SAFE, Ahead, ObjectInfo, Progress, Reading, Store
+from rainer.store.tls import Tls
 
 T = TypeVar("T")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
@@ -336,5 +337,5 @@ class _Here:
         pool = self._pool
         if pool is None:
             with self._lock:
-                pool = self._pool = self._pool or HttpPool(timeout_s=self._given[3], ca_bundle=access.ca_bundle)
+                pool = self._pool = self._pool or HttpPool(timeout_s=self._given[3], tls=Tls(access.ca_bundle))
         return pool

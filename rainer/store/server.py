@@ -21,6 +21,7 @@ from rainer.store.http_reading import info_of, range_headers, reading_of, refusa
 from rainer.store.http_wire import Body
 from rainer.store.proving import authorization_of, without_proof
 from rainer.store.store import SAFE, ObjectInfo, Progress, Reading, Store
+from rainer.store.tls import Tls
 
 _ROOT: Final = "/-/store"
 _FILES: Final = "files/"
@@ -39,19 +40,19 @@ class ServerStore(Store):
     too. Other puts and deletes have no regard to versions: they replace and remove whatever is there.
 
     A user and password in `url`, or a token in its path (`http://host/-/t/TOKEN/-/store`) or beside it, go with every
-    request, and into no URI: those are written down in many places.
+    request, and into no URI: those are written down in many places. `tls` is whom HTTPS trusts, and what it shows.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 60.0) -> None:
+    def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 60.0, tls: Tls | None = None) -> None:
         super().__init__(without_proof(url))
-        split_url(url)
+        home, _ = split_url(url)
         root, found, below = self.url.partition(_ROOT)
         if not found or (below and not below.startswith("/")):
             raise InvalidUri(f"{shown(url)} is no server's store", hint="such a URL is http://localhost:8080/-/store")
         self._root = root + _ROOT
         folder = unquote((below.lstrip("/") + "/").removeprefix(_FILES).strip("/"))
         self._prefix = folder + "/" if folder else ""
-        self._pool = HttpPool(timeout_s=timeout_s)
+        self._pool = HttpPool(timeout_s=timeout_s, tls=tls, home=home)
         self._proof = authorization_of(url, token)
 
     def __repr__(self) -> str:

@@ -29,6 +29,7 @@ from rainer.validation.checking import (
 from rainer.validation.heads import BROKEN_TOLD_MAX, BrokenHead, TooMany, broken_heads, changed_rules, refusal, too_many
 from rainer.validation.hooks import HookDown, HookRefusal, Hooks, Proposed, too_slow, wait_s
 from rainer.validation.in_force import InForce, load
+from rainer.validation.looking import Looked, SharedLook, look
 from rainer.validation.refused import RefusedDraft
 
 log = logging.getLogger("rainer.validation")
@@ -62,6 +63,7 @@ class Validation:
         self._loading: asyncio.Lock | None = None
         # Whoever looks at all heads keeps only those waiting who want to do the same.
         self._heads = ThreadPoolExecutor(1, "rainer-rules")
+        self._looking: SharedLook | None = None
 
     async def follow(self, live: LiveJournal, tag: str) -> str:
         """Bring the rules to what the journal says now; the tag that they and what is remembered of it share."""
@@ -124,27 +126,36 @@ class Validation:
             return
         mended = {(d.namespace, d.key) for d in asked.drafts}
 
-        def look() -> list[BrokenHead]:
+        def find() -> list[BrokenHead]:
             return list(islice(broken_heads(live.reads, after, rules, without=mended), BROKEN_TOLD_MAX + 1))
 
         try:
-            found = await _in(self._heads, look)
+            found = await _in(self._heads, find)
         except TooMany:
             raise RefusedDraft(place, too_many()) from None
         if found:
             error = refusal(found[:BROKEN_TOLD_MAX], len(found) > BROKEN_TOLD_MAX)
             raise RefusedDraft(place, error)
 
-    async def look(self, live: LiveJournal, found_max: int) -> tuple[InForce, list[BrokenHead]]:
-        """Which heads break the rules in force, at most so many; UnavailableError where there are too many heads."""
+    async def follow_now(self, live: LiveJournal) -> InForce:
+        """The rules in force at this moment."""
         await self.follow(live, (await live.heads.state()).namespaces_tag)
-        in_force = self.in_force
+        return self.in_force
 
-        def find() -> list[BrokenHead]:
-            return list(islice(broken_heads(live.reads, in_force, in_force.rules.all), found_max))
+    async def look(self, live: LiveJournal) -> Looked:
+        """Which heads break the rules in force; UnavailableError where there are too many to look at.
 
+        Who asks while somebody else's look is going on shares the next one with all who wait: however many ask, one
+        look at a time is on its way, and no answer is older than its question.
+        """
+        if self._looking is None or self._looking.has_begun:
+            self._looking = SharedLook(self._looking, lambda: self._look_at_all(live))
+        return await self._looking.result()
+
+    async def _look_at_all(self, live: LiveJournal) -> Looked:
+        in_force = await self.follow_now(live)
         try:
-            return in_force, await _in(self._heads, find)
+            return await _in(self._heads, look, live.reads, in_force)
         except TooMany:
             raise UnavailableError("the heads cannot all be looked at in the time there is") from None
 

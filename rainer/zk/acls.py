@@ -15,12 +15,21 @@ _WRITER = Permissions.WRITE | Permissions.CREATE | Permissions.DELETE
 
 
 class Acls:
-    """Thread-safe. Below a restricted root only its readers read, and only we write."""
+    """Thread-safe. Below a restricted root only its readers read, and only we write.
+
+    Whoever may read a tree may say in its `mirrors` what he holds of it: else nobody would know of him, and no commit
+    would wait for him.
+    """
 
     def __init__(self, options: ZooKeeperOptions) -> None:
         self.default = acl_of(options)
         self._own = _own(options, self.default)
         self._restricted: dict[str, tuple[list[Any], list[Any]]] = {}
+        self._mirrors: frozenset[str] = frozenset()
+
+    def keep(self, root: str) -> None:
+        """Know a tree that we publish, whoever may read it."""
+        self._mirrors |= {f"{root}/mirrors"}
 
     def restrict(self, root: str, readers: Sequence[str]) -> None:
         """From now on let `readers` (`scheme:id` texts) alone read what we make below `root`.
@@ -50,9 +59,14 @@ class Acls:
         """What a node of that path is to have."""
         root = self.root_of(path) if self._restricted else None
         if root is None:
-            return self.default
+            return _with_reports(self.default) if path in self._mirrors else self.default
         listed, reporting = self._restricted[root]
         return reporting if path == f"{root}/mirrors" else listed
+
+
+def _with_reports(acls: list[Any]) -> list[Any]:
+    """The same, and whoever may read may also add; not take away, so that nobody ends another's report."""
+    return [ACL(one.perms | Permissions.CREATE, one.id) if one.perms & Permissions.READ else one for one in acls]
 
 
 def _own(options: ZooKeeperOptions, default: list[Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -63,12 +64,13 @@ def clients() -> Iterator[Callable[[RainerServer], dict[str, Client]]]:
         yield make
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
 def test_approvers_race_through_two_servers_and_one_commits(
     database: str, request: pytest.FixtureRequest, serve: Asking, clients: Callable[[RainerServer], dict[str, Client]],
     thorough: bool, seed: int,
 ) -> None:  # fmt: skip
     """Beside them somebody commits one of the keys directly now and then, so that some proposals become stale."""
+    _quick_on_one(database, thorough)
     url, chance = request.getfixturevalue(f"{database}_url"), random.Random(seed)
     people = [clients(serve(url)), clients(serve(url))]
     done, versions = 0, {"a": 0, "b": 0}
@@ -111,6 +113,11 @@ def test_approvers_race_through_two_servers_and_one_commits(
         assert len([c for c in journal.changes(namespace="prod").commits if c.marks is not None]) == 2 * done
 
 
+def _quick_on_one(database: str, thorough: bool) -> None:
+    if database == "mariadb" and not thorough:
+        pytest.skip("the same as on PostgreSQL: only where tests/faults alone is asked for")
+
+
 def _outcome(call: Callable[[], object]) -> type[RainerError] | None:
     try:
         call()
@@ -119,14 +126,16 @@ def _outcome(call: Callable[[], object]) -> type[RainerError] | None:
     return None
 
 
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
 def test_a_server_killed_between_the_commit_and_its_table(
-    postgresql_url: str, serve: Asking, clients: Callable[[RainerServer], dict[str, Client]]
+    database: str, request: pytest.FixtureRequest, serve: Asking, clients: Callable[[RainerServer], dict[str, Client]]
 ) -> None:
     """Somebody holds the proposal's row, so that the commit stands and the table cannot be told of it."""
-    server, other = serve(postgresql_url), serve(postgresql_url)
+    url = request.getfixturevalue(f"{database}_url")
+    server, other = serve(url), serve(url)
     people, beside = clients(server), clients(other)
     proposal = people["alice"].propose([{"key": "k", "payload": b"1", "version": 1}], comment="why")["id"]
-    engine = open_engine(parse_address(postgresql_url))
+    engine = open_engine(parse_address(url))
     try:
         with writing(engine) as held, ThreadPoolExecutor(1) as threads:
             held.execute(sa.text("SELECT id FROM proposals FOR UPDATE"))
@@ -146,3 +155,82 @@ def test_a_server_killed_between_the_commit_and_its_table(
     found = beside["alice"].proposal(proposal)
     assert (found["state"], found["decided_by"]) == ("committed", "bob")
     assert len(beside["alice"].log("k")) == 1
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+def test_a_server_killed_before_the_commit(
+    database: str, request: pytest.FixtureRequest, serve: Asking, clients: Callable[[RainerServer], dict[str, Client]]
+) -> None:
+    """Somebody holds the journal, so that the approver's server dies while its commit waits for the lock.
+
+    What a dead client has sent, a database may still do. Whatever it does, once, all are told the same.
+    """
+    url = request.getfixturevalue(f"{database}_url")
+    server, other = serve(url), serve(url)
+    people, beside = clients(server), clients(other)
+    proposal = people["alice"].propose([{"key": "k", "payload": b"1", "version": 1}], comment="why")["id"]
+    engine = open_engine(parse_address(url))
+    try:
+        with writing(engine) as held, ThreadPoolExecutor(1) as threads:
+            held.execute(sa.text("SELECT * FROM journal FOR UPDATE"))
+            call = threads.submit(_outcome, lambda: people["bob"].approve(proposal))
+            wait_until(lambda: _waiting(engine), _PATIENCE_S, "the approver's commit to wait")
+            server.kill()
+            assert call.result(_PATIENCE_S) is not None
+            assert "k" not in beside["alice"].heads()
+            assert beside["alice"].proposal(proposal)["state"] == "open"
+    finally:
+        engine.dispose()
+    outcome = _outcome(lambda: beside["carol"].approve(proposal))
+    assert outcome in (None, ProposalDecided)
+    server.start()
+    found = [one["alice"].proposal(proposal) for one in (people, beside)]
+    decider = "carol" if outcome is None else "bob"
+    assert [(one["state"], one["decided_by"]) for one in found] == [("committed", decider)] * 2
+    (commit,) = people["alice"].log("k")
+    assert commit.marks is not None
+    assert commit.marks.approved_by == decider
+
+
+def _waiting(engine: sa.Engine) -> bool:
+    """Whether a transaction waits for a lock."""
+    query = {
+        "postgresql": "SELECT count(*) FROM pg_locks WHERE NOT granted",
+        "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+    }
+    with engine.connect() as connection:
+        return bool(connection.execute(sa.text(query[engine.dialect.name])).scalar())
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mariadb"])
+def test_a_server_killed_at_any_moment_of_an_approval(
+    database: str, request: pytest.FixtureRequest, serve: Asking, clients: Callable[[RainerServer], dict[str, Client]],
+    thorough: bool, seed: int,
+) -> None:  # fmt: skip
+    """Another approves at the same time through the other server: one of both commits, once, and all say who."""
+    _quick_on_one(database, thorough)
+    url, chance = request.getfixturevalue(f"{database}_url"), random.Random(seed)
+    server, other = serve(url), serve(url)
+    people, beside = clients(server), clients(other)
+    wait_until(lambda: _outcome(beside["carol"].heads) is None, _PATIENCE_S, "the other server to know the policy")
+    for n in range(20 if thorough else 1):
+        proposal = beside["alice"].propose([{"key": "k", "payload": b"%d" % n, "version": n + 1}], comment="why")["id"]
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(_outcome, lambda p=proposal: people["bob"].approve(p))
+            second = threads.submit(_outcome, lambda p=proposal: beside["carol"].approve(p)) if n % 2 == 0 else None
+            threading.Event().wait(chance.uniform(0.0, 0.05))  # a moment as good as any other
+            server.kill()
+            told = {"bob": first.result(_PATIENCE_S), "carol": second.result(_PATIENCE_S) if second else None}
+        if second is None:
+            told["carol"] = _outcome(lambda p=proposal: beside["carol"].approve(p))
+        assert told["carol"] in (None, ProposalDecided)
+        server.start()
+        decider = "carol" if told["carol"] is None else "bob"
+        assert decider == "bob" or told["bob"] is not None
+        for one in (people, beside):
+            found = one["alice"].proposal(proposal)
+            assert (found["state"], found["decided_by"]) == ("committed", decider)
+            head = one["alice"].get("k")
+            assert (head.version, head.payload) == (n + 1, b"%d" % n)
+            assert head.marks is not None
+            assert (head.marks.approved_by, head.marks.proposal) == (decider, proposal)

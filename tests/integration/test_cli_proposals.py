@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rainer import Mirror
 from rainer.access import AccessOptions
 from rainer.api import create_app
 from rainer.client import Client
@@ -168,3 +169,15 @@ def test_prepared_and_json_and_the_editor(two: Two, tmp_path: Path) -> None:
 def test_what_to_propose_is_said_once(two: Two, arguments: list[str]) -> None:
     assert two("alice", "propose", *arguments, "-m", "why").code == 2
     assert two("alice", "propose", "k", stdin=b"").code == 2
+
+
+def test_who_approves_may_wait_for_the_mirrors(two: Two, served: tuple[str, dict[str, str]]) -> None:
+    url, tokens = served
+    proposal = two.proposed("db.waited", "-", "-m", "x", stdin=b"1")
+    alone = two("bob", "approve", "-y", proposal, "--wait", "1", "--wait-timeout-s", "0.01")
+    assert (alone.code, f"proposal {proposal} is committed and stands" in alone.err) == (7, True), alone
+    proposal = two.proposed("db.waited", "-", "-m", "x", stdin=b"2")
+    with Mirror.http(f"{url}/prod", token=tokens["carol"]) as mirror:
+        done = two("bob", "approve", "-y", proposal, "--wait", "100%")
+        assert (done.code, "applied by 1 of 1 mirrors of prod" in done.err) == (0, True), done
+        assert mirror["db.waited"].payload == b"2"

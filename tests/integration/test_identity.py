@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import logging
-import ssl
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,6 @@ from rainer.access import AccessOptions
 from rainer.api.app import create_app
 from rainer.cli.invocation import Invocation
 from rainer.client import Client
-from rainer.client.transport import new_session
 from rainer.errors import DeniedError, InvalidError, UnauthenticatedError, UnavailableError
 from rainer.journal import Journal
 from rainer.model.identity import is_token
@@ -30,6 +26,7 @@ from tests.integration.conftest import verify
 from tests.integration.hosted import hosted
 from tests.integration.wire import ask
 from tests.services import secrets
+from tests.services.encrypted import Encrypted
 from tests.services.issuer import Issuer
 from tests.services.rainer import RainerServer
 from tests.services.waiting import wait_until
@@ -277,34 +274,6 @@ def test_the_log_of_another_server_shows_no_token_either(
 
 
 # TLS
-
-
-class Encrypted(RainerServer):
-    """Speaks TLS where others reach it, knows clients by certificate and by an issuer's JWTs."""
-
-    def __init__(self, certificates: Certificates, issuer: Issuer) -> None:
-        self.certificates = certificates
-        super().__init__(
-            arguments=(
-                *("--host", "0.0.0.0", "--identity", "--tls-certificate", str(certificates.server)),
-                *("--tls-client-ca", str(certificates.authority)),
-                *("--oidc-issuer", issuer.url, "--oidc-audience", "rainer"),
-            )
-        )
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-    def context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self.certificates.authority)
-
-    def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=self.context())
-
-    def client(self, *certificate: Path, token: str | None = None) -> Client:
-        ca, own = str(self.certificates.authority), (str(certificate[0]) if certificate else None)
-        return Client(f"{self.url}/diary", token=token, session=partial(new_session, ca, own), retries=0)
 
 
 @pytest.fixture(scope="module")

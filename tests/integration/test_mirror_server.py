@@ -34,6 +34,8 @@ def server(_guardian: None) -> Iterator[RainerServer]:
 def mirror(server: RainerServer) -> Iterator[MirrorServer]:
     with follow(server) as mirror:
         wait_for_head(mirror, "text", 2)
+        # Heads may be read a moment before the mirror has heard that they are current.
+        wait_until(lambda: ask(mirror.url, "GET", "/diary/text").header("X-Rainer-Age"), 10, lambda: mirror.output)
         yield mirror
         mirror.stop()
         assert "Traceback" not in mirror.output, mirror.output[-4000:]

@@ -93,6 +93,7 @@ EXAMPLES: Final[dict[str, Example]] = {
 MORE: Final = [  # the same calls by their other ways
     ("GET", Example("/-/changes", "read", "anywhere")),
     ("GET", Example("/-/mirrors", "any", "anywhere")),
+    ("GET", Example("/-/rules?check=yes", "admin", "all")),
     ("GET", Example("/own/k?at=1", "read")),
     ("GET", Example("/own/k/1?at=1", "read")),
     ("HEAD", Example("/own/k", "read")),

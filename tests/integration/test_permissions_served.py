@@ -183,6 +183,25 @@ def test_a_mirror_server_s_feed_shows_what_its_reader_may_read(guarded: Guarded,
         wait_until(lambda: "db.a" in mirror, 10, "what may be read now comes")
 
 
+@pytest.mark.usefixtures("_guardian")
+def test_a_server_without_a_bootstrap_token_begins_with_its_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    line = CommandLine(monkeypatch, tmp_path)
+    with RainerServer(arguments=("--identity",)) as server:
+        assert "rainer policy init --admin NAME --database URL" in server.output
+        monkeypatch.setenv("RAINER_URL", f"{server.url}/diary")
+        database = ("--database", server.database)
+        monkeypatch.setenv("RAINER_TOKEN", line.ok("token", "create", "root", *database).text.strip())
+        denied = line("policy", "init", "--admin", "root")
+        assert (denied.code, "--database URL" in denied.err) == (6, True), denied
+        assert line("policy", "init", *database).code == 2
+        line.ok("policy", "init", "--admin", "root", *database)
+        again = line("policy", "init", "--admin", "root", *database)
+        assert (again.code, "there is a policy" in again.err) == (3, True), again
+        wait_until(lambda: line("token", "list").code == 0, 20, "the server knows the policy")
+
+
 def test_a_committer_waits_for_mirrors_that_he_cannot_read_with(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

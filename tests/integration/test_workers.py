@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TypeVar
@@ -16,6 +17,7 @@ from tests.integration.conftest import verify
 from tests.integration.events import EventStream
 from tests.integration.figures import figures
 from tests.integration.wire import Wire, ask, commit, request
+from tests.services import secrets
 from tests.services.rainer import RainerServer
 from tests.services.waiting import wait_until
 
@@ -88,6 +90,21 @@ def test_all_workers_commit_to_one_journal(server: RainerServer) -> None:
         total = 2 * len(wires)
         assert {figures(w)["rainer_commits_total"] for w in wires} == {total}
         assert figures(wires[0])["rainer_revision"] == total
+
+
+def test_an_identity_has_its_rate_once_whichever_worker_it_asks() -> None:
+    burst, secret = 300, secrets.new_secret()
+    limits = ("--identity", "--rate-per-s", "1", "--rate-burst", str(burst))
+    environment = {"RAINER_BOOTSTRAP_TOKEN": secret}
+    with RainerServer(workers=WORKERS, arguments=limits, environment=environment) as server, ExitStack() as stack:
+        wait_until(lambda: len(serving(server)) == WORKERS, 30, lambda: f"only {serving(server)} serve")
+        wires = on_each_worker(server, stack)
+        begun_s = time.monotonic()
+        answered = 0
+        for wire in wires:
+            while wire.ask("GET", "/-/whoami", {"Authorization": f"Bearer {secret}"}).status == 200:
+                answered += 1
+        assert burst <= answered <= burst + 1 + time.monotonic() - begun_s
 
 
 def test_a_worker_that_is_killed_is_replaced(server: RainerServer) -> None:

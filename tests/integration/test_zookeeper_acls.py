@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final
 
 import pytest
@@ -14,8 +16,11 @@ import pytest
 from rainer.errors import DeniedError, InvalidDocument
 from rainer.journal import Journal
 from rainer.mirror import Mirror
+from rainer.mirror.reports import Reporter
+from rainer.model.position import Position
 from rainer.publish import Publisher
-from rainer.zk import Delete, ZooKeeper, ZooKeeperOptions
+from rainer.service.tree_reports import TreeReports
+from rainer.zk import Create, Delete, Tree, ZooKeeper, ZooKeeperOptions
 from tests.services.waiting import wait_until
 
 ROOT: Final = "/rainer"
@@ -129,6 +134,59 @@ def test_a_new_tree_is_never_open(journal: Journal, zookeeper_hosts: str, seen: 
         assert "/data/k" in seen["reader"].nodes("prod")
         assert "/data/k" in seen["nobody"].nodes("diary")
         assert seen["nobody"].zk.children(ROOT) is not None
+
+
+def test_whoever_may_read_a_tree_may_say_what_he_holds_of_it(
+    journal: Journal, zookeeper_hosts: str, seen: dict[str, Seen]
+) -> None:
+    folder = f"{ROOT}/prod/mirrors"
+    journal.append("mirrors", b"1", version=1, author="me", namespace="prod")
+    options = ZooKeeperOptions(zookeeper_hosts, **PUBLISHER)
+    with Publisher(journal, options, ROOT) as publisher, closing(TreeReports(options, ROOT)) as reports:
+        wait_until(lambda: level(publisher), 20, "all is published")
+        with (
+            Mirror.zookeeper(zookeeper_hosts, f"{ROOT}/prod") as nobody,
+            Mirror.zookeeper(zookeeper_hosts, f"{ROOT}/prod", **STRANGER) as stranger,
+        ):
+            wait_until(lambda: len(seen["nobody"].zk.children(folder) or ()) == 2, 20, "both mirrors report")
+            journal.append("k", b"2", version=2, author="me", namespace="prod")
+            for mirror in (nobody, stranger):
+                mirror.wait_for("k", 2, timeout_s=10)
+            wanted = {journal.position().revision}
+            wait_until(lambda: {one.revision for one in reports.read(["prod"])} == wanted, 20, "both have said so")
+            others = [f"{folder}/{name}" for name in seen["nobody"].zk.children(folder) or ()]
+            for who, path in itertools.product(("nobody", "stranger"), others):
+                with pytest.raises(DeniedError):  # not even one's own kind, for he may not take away
+                    seen[who].zk.write([Delete(path)])
+            for path in ("data/more", "data/mirrors/more", "log/more", "election/more"):
+                with pytest.raises(DeniedError):
+                    seen["nobody"].zk.write([Create(f"{ROOT}/prod/{path}", b"")])
+            hidden = ZooKeeper(ZooKeeperOptions(zookeeper_hosts, **STRANGER, acl=(f"{digest_of(**STRANGER)}:cdrwa",)))
+            with closing(hidden), closing(TreeReports(options, ROOT)) as again:
+                hidden.start()
+                hidden.write([Create(f"{folder}/hidden", b"{}", ephemeral=True)])
+                assert len(again.read(["prod"])) == 2, "what the server may not read is passed over"
+
+
+def test_a_mirror_that_may_only_add_goes_on_in_its_next_session(
+    journal: Journal, zookeeper_hosts: str, seen: dict[str, Seen]
+) -> None:
+    tree = Tree(f"{ROOT}/prod")
+    with Publisher(journal, ZooKeeperOptions(zookeeper_hosts, **PUBLISHER), ROOT) as publisher:
+        wait_until(lambda: level(publisher), 20, "all is published")
+
+        class Held:
+            position, rejected = Position("x", 1, bytes(32)), {}
+
+        reporter = Reporter(seen["nobody"].zk, tree, Held())  # type: ignore[arg-type]
+        reporter.turn("")
+        (first,) = seen["publisher"].zk.children(tree.mirrors) or ()
+        reporter._zk, reporter._next_at = seen["stranger"].zk, 0.0
+        reporter.turn("")
+        names = seen["publisher"].zk.children(tree.mirrors) or ()
+        assert len(names) == 2, "that of the session before is there until it ends"
+        assert first in names
+        assert not reporter._is_denied
 
 
 def test_who_is_nobody_to_zookeeper_keeps_nobody_out(

@@ -65,6 +65,22 @@ class Certificates:
         file.write_bytes(_private(key) + certificate.public_bytes(serialization.Encoding.PEM))
         return file
 
+    def revocations(self, *revoked: Path, hours: int = 24) -> bytes:
+        """A list of what is revoked, which ends in so many hours, or has ended so many ago."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - datetime.timedelta(days=2))
+            .next_update(now + datetime.timedelta(hours=hours))
+        )
+        for file in revoked:
+            serial = x509.load_pem_x509_certificate(file.read_bytes()).serial_number
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+            )
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def server_context(self) -> ssl.SSLContext:
         """What a server wraps its connections with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -113,7 +113,7 @@ def test_notes_are_taken_out_again_whatever_the_text(
     tmp_path_factory: pytest.TempPathFactory, text: bytes, notes: list[str]
 ) -> None:
     work = WorkFile(tmp_path_factory.mktemp("state"), "key.json")
-    work.write(text, [note.replace("\n", " ").replace("\r", " ") for note in notes])
+    work.write(text, notes)
     assert work.read() == text
     work.discard()
 

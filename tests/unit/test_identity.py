@@ -12,6 +12,7 @@ import pytest
 from rainer.access import AccessOptions
 from rainer.access.credentials import Unreadable, bearer_of, hide_token_path, name_of
 from rainer.access.rates import Rates
+from rainer.access.shared_times import SharedTimes
 from rainer.client import Client
 from rainer.client.address import Address
 from rainer.client.transport import tls_sessions
@@ -261,15 +262,42 @@ def test_without_a_rate_there_is_no_limit_and_nothing_is_kept() -> None:
     rates = Rates(0, 5)
     for _ in range(100):
         rates.take("ada", 0.0)
-    assert rates._buckets == {}
+    assert rates._times.get("ada") == 0.0
 
 
 def test_those_who_ask_no_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rainer.access.rates._BUCKETS_MAX", 10)
+    monkeypatch.setattr("rainer.access.rates._KNOWN_MAX", 10)
     rates = Rates(1, 1)
     for number in range(1000):
         rates.take(str(number), number * 0.01)
-    assert len(rates._buckets) == 10
+    assert len(rates._times._known) == 10
     for number in range(20):
         rates.take(str(number), 1000.0)
-    assert len(rates._buckets) == 10
+    assert len(rates._times._known) == 10
+
+
+def test_processes_count_together(tmp_path: Path) -> None:
+    SharedTimes.make(tmp_path / "rates")
+    one, other = (Rates(2, 3, tmp_path / "rates") for _ in range(2))
+    for rates in (one, other, one):
+        rates.take("ada", 1.0)
+    for rates in (one, other):
+        with pytest.raises(RateLimited):
+            rates.take("ada", 1.0)
+    other.take("bob", 1.0)
+    other.take("ada", 1.5)
+    with pytest.raises(RateLimited):
+        one.take("ada", 1.6)
+    for rates in (one, other, one):
+        rates.take("ada", 100.0)
+
+
+def test_a_crowd_in_shared_memory_costs_only_those_who_asked_longest_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rainer.access.shared_times._BUCKETS", 1)
+    SharedTimes.make(tmp_path / "rates")
+    times = SharedTimes(tmp_path / "rates")
+    for number in range(12):
+        times.put(str(number), 10.0 + number, 0.0)
+    assert [times.get(str(number)) for number in range(12)] == [0.0] * 4 + [10.0 + n for n in range(4, 12)]

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from rainer.errors import CredentialsError, InvalidUri, StoreUnavailable
+from rainer.errors import CredentialsError, InvalidError, InvalidUri, StoreUnavailable
 from rainer.store import http_connect
+from rainer.store.http_connect import split_url
 from rainer.store.http_pool import HttpPool
+from rainer.store.tls import Tls
 from tests.services.bad_http import SLOW_DOWN, BadHttp, Fault
 from tests.services.machine import free_port
 from tests.unit.certificates import Certificates
@@ -201,9 +203,35 @@ def test_a_certificate_that_proves_nothing_is_told_as_such(tmp_path: Path) -> No
         server.objects["/a"] = DATA
         with closing(HttpPool(timeout_s=5.0)) as pool, pytest.raises(CredentialsError, match="not trusted"):
             pool.request("GET", f"{server.url}/a")
-        with closing(HttpPool(timeout_s=5.0, ca_bundle=str(certificates.authority))) as pool:
+        with closing(HttpPool(timeout_s=5.0, tls=Tls(str(certificates.authority)))) as pool:
             for _ in range(2):
                 assert _read(pool, f"{server.url}/a") == DATA
+
+
+def test_what_is_meant_for_one_server_is_not_for_those_it_redirects_to(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    tls = Tls(str(certificates.authority), str(certificates.client("ours")))
+    with BadHttp(tls=certificates.server_context()) as server, BadHttp(tls=certificates.server_context()) as other:
+        server.objects["/a"] = other.objects["/a"] = DATA
+        home, _ = split_url(server.url)
+        with closing(pickle.loads(pickle.dumps(HttpPool(timeout_s=5.0, tls=tls, home=home)))) as pool:
+            assert _read(pool, f"{server.url}/a") == DATA
+            with pytest.raises(CredentialsError, match="not trusted"):
+                pool.request("GET", f"{other.url}/a")
+
+
+def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(b"nothing")
+    with BadHttp(tls=certificates.server_context()) as server, closing(HttpPool(tls=Tls(str(ca)))) as pool:
+        server.objects["/a"] = DATA
+        with pytest.raises(InvalidError, match="cannot be used for TLS"):
+            pool.request("GET", f"{server.url}/a")
+        ca.write_bytes(certificates.authority.read_bytes())
+        assert _read(pool, f"{server.url}/a") == DATA
+        with closing(HttpPool(tls=Tls(key=str(ca)))) as bare, pytest.raises(InvalidError, match="no certificate"):
+            bare.request("GET", f"{server.url}/a")
 
 
 def test_a_proxy_of_the_environment_is_asked(server: BadHttp, pool: HttpPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from rainer.cli import proposing
 from rainer.cli.asking import confirm
 from rainer.cli.invocation import Invocation
 from rainer.cli.options import json_option, message_option, url_flag, yes_option
+from rainer.cli.waiting import wait_flags, wait_for_proposal
 
 
 @click.command("approve", short_help="Approve a proposal, and commit it.")
@@ -15,16 +16,20 @@ from rainer.cli.options import json_option, message_option, url_flag, yes_option
 @message_option
 @yes_option
 @json_option
+@wait_flags
 @url_flag
 @click.pass_obj
 def command(run: Invocation, proposal: str, message: str | None, yes: bool, as_json: bool) -> None:
     """Show the proposal ID, ask, and approve of it: with the last approval that it needs, it is committed.
 
     Nobody approves their own. If something that it was made on has moved, it is not committed: see `rainer propose
-    --again`.
+    --again`. Where further approvals are needed, --wait waits for nothing.
     """
     if not yes:
         found = run.client.proposal(proposal)
         proposing.print_proposal(run.talk, found)
         confirm(f"Approve {proposal} at {run.client.url}?")
-    proposing.report_decision(run, run.client.approve(proposal, message or ""), as_json=as_json)
+    done = run.client.approve(proposal, message or "")
+    proposing.report_decision(run, done, as_json=as_json)
+    if done["state"] == "committed":
+        wait_for_proposal(run, done)

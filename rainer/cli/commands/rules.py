@@ -70,7 +70,8 @@ def list_rules(run: Invocation, as_json: bool) -> None:
 def check(ctx: click.Context, as_json: bool) -> None:
     """Which newest versions break which rule about schemas; exit code 5 if any does.
 
-    Hooks are not asked, and sizes have nothing to compare with.
+    Hooks are not asked, and sizes have nothing to compare with. Where the server asks who one is, this
+    takes `admin` on `*`.
     """
     run: Invocation = ctx.obj
     found = run.client.rules(check=True)

@@ -22,13 +22,6 @@ from rainer.validation import hooks
 from rainer.validation.hooks import HookRefusal, Proposed
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _event_loop_made_once() -> None:
-    """The first event loop of a process makes a pipe that stays; made here, it is no test's leak."""
-    with server():
-        pass
-
-
 @pytest.fixture
 def served() -> Iterator[TestServer]:
     with server() as running:
