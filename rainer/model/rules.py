@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -66,14 +66,25 @@ class Rules:
     """All rules of a document, in its order."""
 
     all: tuple[Rule, ...] = ()
+    _by_space: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False)
+    """Those that speak of a namespace: every commit asks. Those of `*` are in each, and hold for all others."""
+
+    def __post_init__(self) -> None:
+        spaces = {rule.on.space for rule in self.all} | {"*"}
+        found = {space: tuple(rule for rule in self.all if rule.on.space in (space, "*")) for space in spaces}
+        object.__setattr__(self, "_by_space", found)
 
     def of(self, namespace: str, key: str) -> list[Rule]:
         """Those that hold for a key."""
-        return [rule for rule in self.all if rule.covers(namespace, key)]
+        by_space = self._by_space
+        rules = by_space.get(namespace)
+        if rules is None:
+            rules = by_space["*"]
+        return [rule for rule in rules if rule.covers(namespace, key)] if rules else []
 
     def approvals(self, namespace: str, key: str) -> int:
         """How many others must approve a change of a key."""
-        return max((rule.approvals for rule in self.all if rule.approvals and rule.covers(namespace, key)), default=0)
+        return max((rule.approvals for rule in self.of(namespace, key)), default=0)
 
     @property
     def namespaces(self) -> set[str] | None:

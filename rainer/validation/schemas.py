@@ -133,13 +133,17 @@ class Schemas:
             waiting += [target.removeprefix(SCHEMA_PREFIX) for target in targets if target.startswith(SCHEMA_PREFIX)]
         return frozenset(self.prints[one] for one in found)
 
+    def passes(self, name: str, value: Any) -> bool:
+        """Whether a value is valid for sure; False where that is not plain. As `fault`, and TooSlow as well."""
+        quick = self._quick.get(name)
+        return quick is not None and quick(value)
+
     def fault(self, name: str, document: Document) -> Fault | None:
         """What a schema finds wrong with a document; to be asked inside `within`, and TooSlow when that is over."""
         validator = self._validators.get(name)
         if validator is None:
             return Fault(f"its schema {name!r} cannot be used: {self.broken.get(name, 'it is not there')}", ())
-        quick = self._quick.get(name)
-        if quick is not None and quick(document.value):
+        if self.passes(name, document.value):
             return None
         try:
             found = _best(validator.iter_errors(document.value))

@@ -22,6 +22,7 @@ from rainer.validation.checking import (
     check_size,
     held,
     is_little,
+    is_plainly_held,
     judge_hook,
     judge_silence,
     proposal_of,
@@ -88,6 +89,15 @@ class Validation:
         """Let go of threads and connections."""
         self._heads.shutdown(wait=False, cancel_futures=True)
         self.hooks.close()
+
+    def is_plain(self, d: Draft, form: str) -> bool | None:
+        """Whether a draft keeps the rules in force for sure, and so is in its namespace's format, seen at once.
+
+        None if no rule holds for it; False if it must be asked about by `check`. Not for the system's documents.
+        """
+        in_force = self.in_force
+        rules = in_force.rules.of(d.namespace, d.key)
+        return is_plainly_held(in_force, rules, form, d) if rules else None
 
     async def check(self, live: LiveJournal, asked: Asked) -> None:
         """Hold drafts to the rules in force; RefusedDraft tells which breaks which, where and why."""
