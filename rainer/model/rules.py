@@ -66,12 +66,17 @@ class Rules:
     """All rules of a document, in its order."""
 
     all: tuple[Rule, ...] = ()
-    _by_space: dict[str, tuple[Rule, ...]] = field(init=False, compare=False, repr=False)
-    """Those that speak of a namespace: every commit asks. Those of `*` are in each, and hold for all others."""
+    _by_space: dict[str, list[tuple[str, bool, Rule]]] = field(init=False, compare=False, repr=False)
+    """Those that speak of a namespace, with the key or the prefix that they are on: every commit asks. Those of `*` are
+    in each, and hold for all others."""
 
     def __post_init__(self) -> None:
-        spaces = {rule.on.space for rule in self.all} | {"*"}
-        found = {space: tuple(rule for rule in self.all if rule.on.space in (space, "*")) for space in spaces}
+        found: dict[str, list[tuple[str, bool, Rule]]] = {"*": []}
+        for rule in self.all:
+            concerned = found.values() if rule.on.is_everything else (found.setdefault(rule.on.space, [*found["*"]]),)
+            for rules in concerned:
+                rules.append((rule.on.text, rule.on.is_prefix, rule))
+        found[names.SYSTEM_NAMESPACE] = []  # as `covers` has it
         object.__setattr__(self, "_by_space", found)
 
     def of(self, namespace: str, key: str) -> list[Rule]:
@@ -80,7 +85,7 @@ class Rules:
         rules = by_space.get(namespace)
         if rules is None:
             rules = by_space["*"]
-        return [rule for rule in rules if rule.covers(namespace, key)] if rules else []
+        return [rule for text, is_prefix, rule in rules if (key.startswith(text) if is_prefix else key == text)]
 
     def approvals(self, namespace: str, key: str) -> int:
         """How many others must approve a change of a key."""

@@ -41,22 +41,37 @@ def finder(pattern: str) -> Callable[[str], bool]:
         return find
     look: Callable[[str], Any] = re.compile(pattern).search
 
-    def find_at_once(text: str) -> bool:
+    def find_looking_at_the_clock(text: str) -> bool:
         if len(text) > chars_max:
             return find(text)
         check_time()
         return look(text) is not None
 
-    return find_at_once
+    def find_at_once(text: str) -> bool:
+        return find(text) if len(text) > chars_max else look(text) is not None
+
+    return find_at_once if is_timeless(pattern) else find_looking_at_the_clock
+
+
+def is_timeless(pattern: str) -> bool:
+    """Whether a search in a text of up to 4,096 characters looks at each a few times only, and asks no clock."""
+    return chars_without_bound(pattern) == _TEXT_CHARS[0]
 
 
 def chars_without_bound(pattern: str) -> int:
     """Up to how many characters of text a pattern needs no time-out, and `re` finds what `regex` does; 0: never."""
     begins = pattern.startswith("^")
     items = _items(pattern.removeprefix("^"))
-    if items is None:
+    if items is None or not _is_known(pattern):
         return 0
     return next((chars for chars in _TEXT_CHARS if _looks(items, chars, begins=begins) <= _LOOKS_MAX), 0)
+
+
+def _is_known(pattern: str) -> bool:
+    try:
+        return re.compile(pattern) is not None
+    except re.error:
+        return False
 
 
 def _items(pattern: str) -> list[Repeat] | None:

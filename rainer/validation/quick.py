@@ -10,7 +10,7 @@ expression: what is said of texts costs a number nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from rainer.validation.patterns import finder
@@ -39,6 +39,16 @@ def compile_schema(schema: Any) -> Check | None:
         return _compiled(schema, 0)
     except _Unknown:
         return None
+
+
+def patterns_of(schema: Any) -> Iterator[str]:
+    """The patterns that the function for a schema searches for; there must be one."""
+    if not isinstance(schema, dict):
+        return
+    if "pattern" in schema:
+        yield schema["pattern"]
+    for member in (*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")):
+        yield from patterns_of(member)
 
 
 def _compiled(schema: Any, depth: int) -> Check:
@@ -89,14 +99,12 @@ def _text(schema: Mapping[str, Any], _depth: int) -> Check:
         if not all(type(one) is str for one in schema["enum"]):
             raise _Unknown  # 1, 1.0 and true
         words = frozenset(schema["enum"])
-    if "pattern" in schema:
-        find = finder(schema["pattern"])
-        return lambda value: (
-            type(value) is str and least <= len(value) <= most and (words is None or value in words) and find(value)
-        )
-    if words is not None:
-        return lambda value: type(value) is str and value in words and least <= len(value) <= most
-    return lambda value: type(value) is str and least <= len(value) <= most
+    find = finder(schema["pattern"]) if "pattern" in schema else _anything
+    if words is None and schema.keys().isdisjoint(("minLength", "maxLength")):
+        return lambda value: type(value) is str and find(value)
+    return lambda value: (
+        type(value) is str and least <= len(value) <= most and (words is None or value in words) and find(value)
+    )
 
 
 def _number(schema: Mapping[str, Any], _depth: int) -> Check:

@@ -18,8 +18,9 @@ from rainer.model import placed_yaml
 from rainer.model.rules import SCHEMA_PREFIX
 from rainer.validation.bounded import SCHEMA_FORMATS, BoundedValidator, TooSlow, within
 from rainer.validation.documents import Document
+from rainer.validation.patterns import is_timeless
 from rainer.validation.places import Path, in_yaml, pointer_of
-from rainer.validation.quick import Check, compile_schema
+from rainer.validation.quick import Check, compile_schema, patterns_of
 from rainer.validation.yaml_values import yaml_value
 
 CHECK_S: Final = 5.0
@@ -82,6 +83,8 @@ class Schemas:
     _read: dict[str, Schema] = field(default_factory=dict)
     _validators: dict[str, Any] = field(default_factory=dict)
     _quick: dict[str, Check | None] = field(default_factory=dict)
+    _timeless: set[str] = field(default_factory=set)
+    """Those whose quick look needs no clock, for none of their patterns does."""
 
     @classmethod
     def of(cls, payloads: Mapping[str, bytes], before: Schemas | None = None) -> Schemas:
@@ -101,7 +104,9 @@ class Schemas:
         resources = [(one.key, DRAFT202012.create_resource(one.value)) for one in found._read.values()]
         registry: Registry[Any] = REGISTRY.with_resources(resources).crawl()
         for name, one in found._read.items():
-            found._quick[name] = compile_schema(one.value)
+            quick = found._quick[name] = compile_schema(one.value)
+            if quick is not None and all(map(is_timeless, patterns_of(one.value))):
+                found._timeless.add(name)
             # Its own resolver begins at its key, so that `schema.other` beside it is found, and nothing is fetched.
             found._validators[name] = BoundedValidator(
                 one.value, registry=registry, _resolver=registry.resolver(one.key)
@@ -133,17 +138,26 @@ class Schemas:
             waiting += [target.removeprefix(SCHEMA_PREFIX) for target in targets if target.startswith(SCHEMA_PREFIX)]
         return frozenset(self.prints[one] for one in found)
 
-    def passes(self, name: str, value: Any) -> bool:
-        """Whether a value is valid for sure; False where that is not plain. As `fault`, and TooSlow as well."""
+    def passes(self, name: str, value: Any, seconds: float) -> bool:
+        """Whether a little value is valid for sure; False where that is not plain, or takes longer than that."""
         quick = self._quick.get(name)
-        return quick is not None and quick(value)
+        if quick is None:
+            return False
+        if name in self._timeless:  # nothing else in a quick look takes longer than to read the value
+            return quick(value)
+        try:
+            with within(seconds, lets_go=False):
+                return quick(value)
+        except TooSlow:
+            return False
 
     def fault(self, name: str, document: Document) -> Fault | None:
         """What a schema finds wrong with a document; to be asked inside `within`, and TooSlow when that is over."""
         validator = self._validators.get(name)
         if validator is None:
             return Fault(f"its schema {name!r} cannot be used: {self.broken.get(name, 'it is not there')}", ())
-        if self.passes(name, document.value):
+        quick = self._quick.get(name)
+        if quick is not None and quick(document.value):
             return None
         try:
             found = _best(validator.iter_errors(document.value))

@@ -17,8 +17,8 @@ from rainer.validation.bounded import BoundedValidator, TooSlow, within
 from rainer.validation.checking import check_schemas, held
 from rainer.validation.documents import read, read_at_once
 from rainer.validation.in_force import InForce
-from rainer.validation.patterns import chars_without_bound, finder
-from rainer.validation.quick import compile_schema
+from rainer.validation.patterns import chars_without_bound, finder, is_timeless
+from rainer.validation.quick import compile_schema, patterns_of
 from rainer.validation.validation import Validation
 
 _SMALL = st.integers(-2, 3) | st.sampled_from([0.5, 1.0, 2.5, float("inf"), float("nan"), 2**70])
@@ -187,12 +187,23 @@ def _steps(pattern: str, text: str) -> int:
     return looks
 
 
+def test_whose_quick_look_needs_no_clock() -> None:
+    assert all(map(is_timeless, patterns_of({"items": {"properties": {"default": {"pattern": "^a+$"}}}})))
+    for schema in (
+        {"pattern": "^a+b+$"},
+        {"items": {"pattern": "a*"}},
+        {"properties": {"default": {"pattern": "(a|a)+"}}},
+        {"additionalProperties": {"items": {"pattern": "a" * 101}}},
+    ):
+        assert not all(map(is_timeless, patterns_of(schema)))
+
+
 def test_a_pattern_that_takes_long_is_given_up() -> None:
     find = finder("^(a|a)+$")
     with within(0.01), pytest.raises(TooSlow):
         find("a" * 40 + "b")
     with within(-1), pytest.raises(TooSlow):
-        finder("^a+$")("a")
+        finder("^a+b?a+$")("aa")
 
 
 _JSON = st.recursive(
@@ -259,7 +270,9 @@ def test_what_is_plainly_right_is_refused_by_no_check(
         is_plain = validation.is_plain(draft, form)
         found = held(validation.in_force, [draft], [form])
         in_force = validation.in_force
-        assert in_force.rules.of("diary", key) == [rule for rule in in_force.rules.all if rule.covers("diary", key)]
+        for space in ("diary", "other", "more", "rainer"):
+            covering = [rule for rule in in_force.rules.all if rule.covers(space, key)]
+            assert in_force.rules.of(space, key) == covering
         assert (is_plain is None) == (not found)
         if is_plain:
             check_schemas(validation.in_force, found)
