@@ -66,9 +66,8 @@ class Rules:
     """All rules of a document, in its order."""
 
     all: tuple[Rule, ...] = ()
-    _by_space: dict[str, list[tuple[str, bool, Rule]]] = field(init=False, compare=False, repr=False)
-    """Those that speak of a namespace, with the key or the prefix that they are on: every commit asks. Those of `*` are
-    in each, and hold for all others."""
+    by_space: dict[str, list[tuple[str, bool, Rule]]] = field(init=False, compare=False, repr=False)
+    """Those that hold in a namespace, with the key or the prefix that they are on; under `*` those of all others."""
 
     def __post_init__(self) -> None:
         found: dict[str, list[tuple[str, bool, Rule]]] = {"*": []}
@@ -77,14 +76,11 @@ class Rules:
             for rules in concerned:
                 rules.append((rule.on.text, rule.on.is_prefix, rule))
         found[names.SYSTEM_NAMESPACE] = []  # as `covers` has it
-        object.__setattr__(self, "_by_space", found)
+        object.__setattr__(self, "by_space", found)
 
     def of(self, namespace: str, key: str) -> list[Rule]:
         """Those that hold for a key."""
-        by_space = self._by_space
-        rules = by_space.get(namespace)
-        if rules is None:
-            rules = by_space["*"]
+        rules = self.by_space.get(namespace, self.by_space["*"])
         return [rule for text, is_prefix, rule in rules if (key.startswith(text) if is_prefix else key == text)]
 
     def approvals(self, namespace: str, key: str) -> int:

@@ -118,7 +118,7 @@ class Committing:
         rules = state.namespaces_tag
         if rules != self.validation.tag:
             return None
-        is_plain = self.validation.is_plain(d, space.format) if self.validation.holds else None
+        is_plain = self.validation.plain.keeps(d, space.format) if self.validation.holds else None
         if is_plain is False or (d.payload is not None and len(d.payload) > space.payload_bytes_max):
             return None
         if is_plain is None and d.payload is not None and space.format != "any":

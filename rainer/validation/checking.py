@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from rainer.errors import InvalidDocument, MalformedPayload, RainerError, RuleBroken, UnavailableError
 from rainer.model.commit import Draft
 from rainer.model.rules import KEY, SCHEMA_PREFIX, Rule
-from rainer.validation.documents import Document, read, read_at_once
+from rainer.validation.documents import Document, read
 from rainer.validation.hooks import HookDown, HookRefusal, Hooks, Proposed
 from rainer.validation.in_force import InForce
+from rainer.validation.plain import LITTLE_BYTES, MOMENT_S
 from rainer.validation.refused import RefusedDraft, broken, steps
-
-_LITTLE_BYTES: Final = 1024
-_MOMENT_S: Final = 0.002
 
 
 class Held(NamedTuple):
@@ -84,27 +82,7 @@ def held(in_force: InForce, drafts: Iterable[Draft], forms: Iterable[str]) -> li
 
 def is_little(found: Iterable[Held]) -> bool:
     """Whether so little is to be parsed that a thread for it would cost more than it."""
-    return sum(len(one.draft.payload or b"") for one in found) <= _LITTLE_BYTES
-
-
-def is_plainly_held(in_force: InForce, rules: Sequence[Rule], form: str, d: Draft) -> bool:
-    """Whether a draft keeps all rules that hold for it, for sure; False where that takes asking, or looking longer.
-
-    Rules of schemas only, and little JSON: this is most commits under rules, and each waits for it on the loop.
-    """
-    if d.payload is None or len(d.payload) > _LITTLE_BYTES or in_force.unreadable:
-        return False
-    for rule in rules:
-        if rule.schema is None:
-            return False
-    try:
-        value = read_at_once(form, d.key, d.payload)
-        for rule in rules:
-            if not in_force.schemas.passes(str(rule.schema), value, _MOMENT_S):
-                return False
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return sum(len(one.draft.payload or b"") for one in found) <= LITTLE_BYTES
 
 
 def check_quickly(in_force: InForce, found: Sequence[Held]) -> bool:
@@ -114,7 +92,7 @@ def check_quickly(in_force: InForce, found: Sequence[Held]) -> bool:
     from rainer.validation.bounded import TooSlow
 
     try:
-        check_schemas(in_force, found, seconds=_MOMENT_S)
+        check_schemas(in_force, found, seconds=MOMENT_S)
     except TooSlow:
         return False
     return True

@@ -44,14 +44,15 @@ def read_at_once(form: str, key: str, payload: bytes) -> Any:
 
     What is read so is in the format json. Raises RecursionError as well.
     """
-    if (form if form != "any" else _form_of(key, payload)) != "json":
+    is_json = form == "json" or (form == "any" and (key[-5:] == ".json" or _form_of(key, payload) == "json"))
+    if not is_json:
         raise ValueError(form)
     text = payload.decode()  # a mark at the beginning is no JSON
     try:
         value, end = _scan(text, 0)
     except (StopIteration, _Twice):
         raise ValueError(key) from None
-    if end != len(text) and text[end:].strip(" \t\r\n"):
+    if end < len(text) and text[end:].strip(" \t\r\n"):
         raise ValueError(key)
     return value
 

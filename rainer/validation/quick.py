@@ -108,7 +108,9 @@ def _text(schema: Mapping[str, Any], _depth: int) -> Check:
 
 
 def _number(schema: Mapping[str, Any], _depth: int) -> Check:
-    # What is not a number, and yet one to Python, is within no bounds: the library may think so, too.
+    if schema.keys().isdisjoint(("minimum", "maximum")):
+        return lambda value: type(value) is int or type(value) is float
+    # What is not a number, and yet one to Python, is within no bounds: the library may think otherwise.
     least, most = schema.get("minimum", -_ENDLESS), schema.get("maximum", _ENDLESS)
     return lambda value: (type(value) is int or type(value) is float) and least <= value <= most
 
@@ -123,9 +125,10 @@ def _integer(schema: Mapping[str, Any], _depth: int) -> Check:
 def _array(schema: Mapping[str, Any], depth: int) -> Check:
     least, most = schema.get("minItems", 0), schema.get("maxItems", _ENDLESS)
     item = _compiled(schema.get("items", True), depth)
+    is_bounded = "minItems" in schema or "maxItems" in schema
 
     def check(value: Any) -> bool:
-        if type(value) is not list or not least <= len(value) <= most:
+        if type(value) is not list or (is_bounded and not least <= len(value) <= most):
             return False
         for one in value:  # noqa: SIM110 - a generator costs more than what it asks
             if not item(one):
@@ -141,15 +144,17 @@ def _object(schema: Mapping[str, Any], depth: int) -> Check:
     known = {name: _compiled(member, depth) for name, member in schema.get("properties", {}).items()}
     additional = schema.get("additionalProperties", True)
     other = _nothing if additional is False else _compiled(additional, depth)
+    check_of = known.get
+    is_bounded = "minProperties" in schema or "maxProperties" in schema
 
     def check(value: Any) -> bool:
-        if type(value) is not dict or not least <= len(value) <= most:
+        if type(value) is not dict or (is_bounded and not least <= len(value) <= most):
             return False
         for name in needed:
             if name not in value:
                 return False
         for name, member in value.items():  # noqa: SIM110 - a generator costs more than what it asks
-            if not known.get(name, other)(member):
+            if not check_of(name, other)(member):
                 return False
         return True
 

@@ -83,8 +83,6 @@ class Schemas:
     _read: dict[str, Schema] = field(default_factory=dict)
     _validators: dict[str, Any] = field(default_factory=dict)
     _quick: dict[str, Check | None] = field(default_factory=dict)
-    _timeless: set[str] = field(default_factory=set)
-    """Those whose quick look needs no clock, for none of their patterns does."""
 
     @classmethod
     def of(cls, payloads: Mapping[str, bytes], before: Schemas | None = None) -> Schemas:
@@ -104,9 +102,7 @@ class Schemas:
         resources = [(one.key, DRAFT202012.create_resource(one.value)) for one in found._read.values()]
         registry: Registry[Any] = REGISTRY.with_resources(resources).crawl()
         for name, one in found._read.items():
-            quick = found._quick[name] = compile_schema(one.value)
-            if quick is not None and all(map(is_timeless, patterns_of(one.value))):
-                found._timeless.add(name)
+            found._quick[name] = compile_schema(one.value)
             # Its own resolver begins at its key, so that `schema.other` beside it is found, and nothing is fetched.
             found._validators[name] = BoundedValidator(
                 one.value, registry=registry, _resolver=registry.resolver(one.key)
@@ -138,18 +134,23 @@ class Schemas:
             waiting += [target.removeprefix(SCHEMA_PREFIX) for target in targets if target.startswith(SCHEMA_PREFIX)]
         return frozenset(self.prints[one] for one in found)
 
-    def passes(self, name: str, value: Any, seconds: float) -> bool:
-        """Whether a little value is valid for sure; False where that is not plain, or takes longer than that."""
+    def quick(self, name: str, seconds: float) -> Check | None:
+        """A function that is true of what is valid for sure, for little values; it takes no longer than that.
+
+        None for a schema that says too much for it, and for what is none.
+        """
         quick = self._quick.get(name)
-        if quick is None:
-            return False
-        if name in self._timeless:  # nothing else in a quick look takes longer than to read the value
-            return quick(value)
-        try:
-            with within(seconds, lets_go=False):
-                return quick(value)
-        except TooSlow:
-            return False
+        if quick is None or all(map(is_timeless, patterns_of(self._read[name].value))):
+            return quick  # without such patterns it takes no longer than it took to read the value
+
+        def check(value: Any) -> bool:
+            try:
+                with within(seconds, lets_go=False):
+                    return quick(value)
+            except TooSlow:
+                return False
+
+        return check
 
     def fault(self, name: str, document: Document) -> Fault | None:
         """What a schema finds wrong with a document; to be asked inside `within`, and TooSlow when that is over."""

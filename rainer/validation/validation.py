@@ -22,7 +22,6 @@ from rainer.validation.checking import (
     check_size,
     held,
     is_little,
-    is_plainly_held,
     judge_hook,
     judge_silence,
     proposal_of,
@@ -30,6 +29,7 @@ from rainer.validation.checking import (
 from rainer.validation.heads import BROKEN_TOLD_MAX, BrokenHead, TooMany, broken_heads, changed_rules, refusal, too_many
 from rainer.validation.hooks import HookDown, HookRefusal, Hooks, Proposed, too_slow, wait_s
 from rainer.validation.in_force import InForce, load
+from rainer.validation.plain import Plain
 from rainer.validation.refused import RefusedDraft
 
 log = logging.getLogger("rainer.validation")
@@ -55,6 +55,7 @@ class Validation:
         self.tag = ""
         self.holds = False
         self.in_force = InForce()
+        self.plain = Plain(self.in_force)
         self.hooks = Hooks()
         self._loading: asyncio.Lock | None = None
         # Whoever looks at all heads keeps only those waiting who want to do the same.
@@ -83,21 +84,12 @@ class Validation:
             log.info("the rules of revision %d are in force: %d", found.revision, len(found.rules.all))
         if found.unreadable:
             log.error("the rules cannot be read, and only forced commits pass: %s", found.unreadable)
-        self.in_force, self.tag, self.holds = found, found.tag, not found.is_idle
+        self.in_force, self.plain, self.tag, self.holds = found, Plain(found), found.tag, not found.is_idle
 
     def close(self) -> None:
         """Let go of threads and connections."""
         self._heads.shutdown(wait=False, cancel_futures=True)
         self.hooks.close()
-
-    def is_plain(self, d: Draft, form: str) -> bool | None:
-        """Whether a draft keeps the rules in force for sure, and so is in its namespace's format, seen at once.
-
-        None if no rule holds for it; False if it must be asked about by `check`. Not for the system's documents.
-        """
-        in_force = self.in_force
-        rules = in_force.rules.of(d.namespace, d.key)
-        return is_plainly_held(in_force, rules, form, d) if rules else None
 
     async def check(self, live: LiveJournal, asked: Asked) -> None:
         """Hold drafts to the rules in force; RefusedDraft tells which breaks which, where and why."""
