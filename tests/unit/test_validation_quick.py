@@ -285,7 +285,7 @@ def test_what_is_plainly_right_is_refused_by_no_check(
 def test_what_is_more_than_a_known_schema_is_not_plain(rule: dict[str, Any]) -> None:
     documents = {
         "rules": {"rules": [{"on": "diary/*", "schema": "one"}, {"on": "diary/b*", **rule}]},
-        "schema.one": {"properties": {"a": {"type": "integer"}, "b": {"pattern": "(x|x)+y"}}},
+        "schema.one": {"properties": {"a": {"type": "integer"}, "b": {"pattern": "(x|x)+y"}, "c": {"pattern": "^c"}}},
         "schema.other": {"$ref": "schema.one"},
     }
     plain = Plain(InForce().overlaid({key: json.dumps(value).encode() for key, value in documents.items()}))
