@@ -20,13 +20,16 @@ from rainer.access.credentials import (
     Unreadable,
     bearer_of,
     hide_token_path,
+    may_have_token_path,
     network_of,
     peer_of,
+    plain_bearer_of,
 )
 from rainer.access.keys import NoKey
 from rainer.access.oidc import Refused, Verifier
 from rainer.access.options import AccessOptions
 from rainer.access.rates import Rates
+from rainer.access.refusing import RefusalLog
 from rainer.access.tokens import Token, TokenTable, digest_of, id_of
 from rainer.errors import RainerError, UnauthenticatedError, UnavailableError
 from rainer.model import names, times
@@ -39,7 +42,6 @@ TOKEN_S: Final = 2.0
 JWT_S: Final = 60.0
 _USE_MS: Final = 60_000
 _REMEMBERED_MAX: Final = 20_000
-_SKIPPED_S: Final = 1.0
 
 InThread = Callable[..., Awaitable[Any]]
 
@@ -71,7 +73,7 @@ class Access:
         # An issuer that hangs keeps nobody but those waiting who need its keys.
         self._fetching = ThreadPoolExecutor(1, "rainer-keys")
         self._in_thread: InThread = asyncio.to_thread
-        self._refusals, self._told_s = 0, 0.0
+        self._refusals = RefusalLog()
 
     def start(self, in_thread: InThread) -> None:
         """Begin on the running loop; `in_thread` runs what asks the database beside it."""
@@ -84,11 +86,29 @@ class Access:
         await asyncio.gather(*self._tasks, *self._asking.values(), return_exceptions=True)
         self._fetching.shutdown(wait=False, cancel_futures=True)
 
+    def identify_at_once(self, scope: Any) -> Identity | None:
+        """As `identify` where that would neither wait nor refuse: a token in its header, and remembered.
+
+        None for all else, and then nothing is done. RateLimited. Most requests end here.
+        """
+        if self.is_open:
+            return OPEN
+        credential = None if may_have_token_path(scope) else plain_bearer_of(scope["headers"])
+        if credential is None:
+            return None
+        known = self._remembered(hashlib.sha256(credential).digest())
+        if known is None or known.identity is None:
+            return None
+        scope[CREDENTIAL] = credential
+        if self.rates.per_s:
+            self.rates.take(known.identity.name)
+        return known.identity
+
     async def identify(self, scope: Any) -> Identity:
         """Who makes this request; waits only for a credential that is not remembered.
 
-        A token in the path is taken out of the scope, and replaced by `***`. Raises UnauthenticatedError, for every
-        reason in the same words; RateLimited; UnavailableError where the database or the issuer is needed, and away.
+        A token in the path is taken out of the scope, and replaced by `***`. UnauthenticatedError, for every reason in
+        the same words; RateLimited; UnavailableError where the database or the issuer is needed, and away.
         """
         if self.is_open:
             return OPEN
@@ -194,7 +214,7 @@ class Access:
             known = await self._prove(credential.decode("ascii"), digest)
         except (Refused, UnicodeDecodeError) as e:
             reason = str(e) if isinstance(e, Refused) else "it is not ASCII"
-            self._note_refusal(f"{reason}, from {peer}")
+            self._refusals.note(f"{reason}, from {peer}")
             known = Known(None, time.monotonic() + TOKEN_S)
         except RainerError:
             raise
@@ -271,21 +291,9 @@ class Access:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # Refusals
-
     def _refuse(self, scope: Any, reason: str) -> UnauthenticatedError:
         if reason:
-            self._note_refusal(f"{reason}, from {peer_of(scope)}")
+            self._refusals.note(f"{reason}, from {peer_of(scope)}")
         return UnauthenticatedError(
             "the credentials prove no identity here", hint="ask for a token that is valid: `rainer token create`"
         )
-
-    def _note_refusal(self, reason: str) -> None:
-        """Say in the log why, a few times a second at most: whoever guesses must not fill the disk."""
-        now_s = time.monotonic()
-        if now_s - self._told_s < _SKIPPED_S:
-            self._refusals += 1
-            return
-        more = f" (and {self._refusals} more before)" if self._refusals else ""
-        self._told_s, self._refusals = now_s, 0
-        log.warning("credentials are refused: %s%s", reason, more)

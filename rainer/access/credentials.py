@@ -9,6 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 _AUTHORIZATION: Final = b"authorization"
 _BEARER: Final = b"bearer"
+_PLAIN: Final = b"Bearer "
 _MARK: Final = "/-/t/"
 _HIDDEN: Final = "***"
 HIDDEN_TOKEN_PATH: Final = _MARK + _HIDDEN
@@ -37,6 +38,25 @@ def bearer_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
             if scheme.lower() != _BEARER or not found:
                 raise Unreadable("an Authorization that is not Bearer")
     return found
+
+
+def plain_bearer_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The same where there is one such header, and it is written as nearly everybody does; None for all else.
+
+    Blanks around the token stay with it, and it is no known one: `bearer_of` then takes them off.
+    """
+    found: bytes | None = None
+    for name, value in headers:
+        if name == _AUTHORIZATION:
+            if found is not None or value[:7] != _PLAIN:
+                return None
+            found = value[7:]
+    return found
+
+
+def may_have_token_path(scope: Any) -> bool:
+    """Whether `hide_token_path` might have something to hide; False if it certainly has not."""
+    return _MARK in scope["path"]
 
 
 def name_of(certificate: Any) -> str | None:

@@ -38,6 +38,8 @@ class Hosts:
 
         `is_proved`: the request has a token, which no such page knows.
         """
+        if is_proved and not self.are_checked:
+            return
         host = origin = None
         for name, value in scope["headers"]:
             if name == b"host":

@@ -81,7 +81,14 @@ class Permissions:
 
     def asker(self, scope: Any) -> Asker:
         """Who makes a request, and what he may do; whom nobody has asked who he is may do nothing, unless open."""
-        return EVERYBODY if self.is_open else self.rights_of(scope[SCOPE])
+        if self.is_open:
+            return EVERYBODY
+        identity = scope[SCOPE]
+        if self._obeyed is not None and self.in_force() is self._obeyed:
+            found = self._askers.get(identity)
+            if found is not None:
+                return found
+        return self.rights_of(identity)
 
     async def asker_now(self, scope: Any) -> Asker:
         """The same for a request that goes on and on: who makes it may have been revoked, and the policy changed."""

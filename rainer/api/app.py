@@ -37,7 +37,6 @@ from rainer.api.routing import OURS, Table, is_page, make_app, on_bug, refused_p
 from rainer.errors import RainerError, missing_extra
 from rainer.journal import Journal
 from rainer.model import names
-from rainer.model.identity import OPEN
 from rainer.service import Service, ServiceOptions
 
 log = logging.getLogger("rainer.api")
@@ -120,35 +119,43 @@ class RainerApp:
             except RainerError as e:
                 await problem(e)(scope, hot.no_body, send)
                 return
-        if await self._enter_page(scope, send) or not await self._identify(scope, receive, send):
+        path: str = scope["path"]
+        # The hot calls are let through.
+        if self._pages is not None and ("/-/" in path or path.endswith("/")) and await self._enter_page(scope, send):
             return
+        try:
+            # The credentials first: whatever is logged from here on, the scope holds no token in its path.
+            scope[IDENTITY] = self._access.identify_at_once(scope) or await self._access.identify(scope)
+            self._hosts.check(scope, is_proved(scope))
+        except RainerError as e:
+            await self._refuse(e, scope, receive, send)
+            return
+        call = self._hot_call(scope, receive, send)
+        if call is None:
+            await self._measured(scope, receive, send)
+        else:
+            await self._hot(call, scope, send)
+
+    def _hot_call(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None] | None:
+        """A commit or a head read, which have a way of their own; None for all else."""
         method = scope["method"]
         if method == "POST" or (method == "GET" and not scope["query_string"]):
             segments = asking.raw_segments(scope)
             if segments[0] != OURS:
                 if method == "POST" and len(segments) == 3:
-                    await self._hot(hot.post_commit(self.service, segments, scope, receive, send), scope, send)
-                    return
+                    return hot.post_commit(self.service, segments, scope, receive, send)
                 if method == "GET" and len(segments) == 2 and segments[1]:
-                    await self._hot(hot.get_head(self.service, segments, scope, send), scope, send)
-                    return
-        await self._measured(scope, receive, send)
+                    return hot.get_head(self.service, segments, scope, send)
+        return None
 
-    async def _identify(self, scope: Any, receive: Any, send: Any) -> bool:
-        """Note who makes a request; False if he is refused, and told so."""
-        try:
-            # The credentials first: whatever is logged from here on, the scope holds no token in its path.
-            scope[IDENTITY] = OPEN if self._access.is_open else await self._access.identify(scope)
-            self._hosts.check(scope, is_proved(scope))
-        except RainerError as e:
-            self.service.figures.requests.labels("none", str(status_of(e))).inc()
-            if is_page(scope):  # which gives back what was written
-                scope["app"] = self._routes
-                await refused_page(scope, e)(scope, receive, send)
-            else:
-                await problem(e)(scope, hot.no_body, send)
-            return False
-        return True
+    async def _refuse(self, error: RainerError, scope: Any, receive: Any, send: Any) -> None:
+        """Answer who is not let in."""
+        self.service.figures.requests.labels("none", str(status_of(error))).inc()
+        if is_page(scope):  # which gives back what was written
+            scope["app"] = self._routes
+            await refused_page(scope, error)(scope, receive, send)
+        else:
+            await problem(error)(scope, hot.no_body, send)
 
     def _page_table(self) -> Table:
         if self._pages is None:
@@ -161,9 +168,7 @@ class RainerApp:
 
     async def _enter_page(self, scope: Any, send: Any) -> bool:
         """Make a request for a page ready; True if it is answered, for a browser asked for the server itself."""
-        path: str = scope["path"]
-        if self._pages is None or ("/-/" not in path and not path.endswith("/")):  # the hot calls are let through
-            return False
+        assert self._pages is not None
         from rainer.api.pages.entering import OWN_HEADERS, enter, home_of
 
         home = home_of(scope)

@@ -16,7 +16,6 @@ from rainer.api.mirror_reading import Answers, service_of
 from rainer.api.problems import answer_error, problem
 from rainer.api.routing import OURS, make_app, on_bug
 from rainer.errors import RainerError
-from rainer.model.identity import OPEN
 from rainer.service.mirror_service import MirrorOptions, MirrorService
 from rainer.service.mirrored import Upstream
 
@@ -104,7 +103,7 @@ class MirrorApp:
             return
         access = self.service.access
         try:
-            scope[asking.IDENTITY] = OPEN if access.is_open else await access.identify(scope)
+            scope[asking.IDENTITY] = access.identify_at_once(scope) or await access.identify(scope)
             self.service.options.hosts.check(scope, is_proved(scope))
         except RainerError as e:
             refusal = problem(e)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from rainer.access.permissions import Asker
 from rainer.errors import DeniedError
 from rainer.model import names
 from rainer.model.commit import Draft
-from rainer.model.identity import ANONYMOUS
+from rainer.model.identity import ANONYMOUS, OPEN
 from rainer.model.marks import Marks
 
-_ANONYMOUS = Marks(identity=ANONYMOUS.name).to_text()
+_SAYS: Final = frozenset({OPEN.source, ANONYMOUS.source})
+"""How those were proved who say themselves what they are called."""
+_ANONYMOUS: Final = Marks(identity=ANONYMOUS.name).to_text()
 
 
 def author_of(asker: Asker, said: str, namespace: str, key: str) -> str:
@@ -20,9 +23,9 @@ def author_of(asker: Asker, said: str, namespace: str, key: str) -> str:
     Nobody in particular says who he is, as everybody does where identity is off, and may say nothing: then it is empty.
     """
     identity = asker.identity
-    if identity.is_open or identity.source == ANONYMOUS.source:
+    if identity.source in _SAYS:
         return said
-    if said in ("", identity.name):
+    if not said or said == identity.name:
         return identity.name
     if not asker.may("impersonate", namespace, key):
         raise DeniedError(
@@ -35,10 +38,10 @@ def author_of(asker: Asker, said: str, namespace: str, key: str) -> str:
 def marks_of(asker: Asker, drafts: Iterable[Draft]) -> str | None:
     """What the server says of commits whose author is not who asked."""
     identity = asker.identity
-    if identity.is_open:
-        return None
-    if identity.source == ANONYMOUS.source:
-        return _ANONYMOUS
-    if all(draft.author == identity.name for draft in drafts):
-        return None
-    return Marks(identity=identity.name).to_text()
+    if identity.source in _SAYS:
+        return None if identity.is_open else _ANONYMOUS
+    name = identity.name
+    for draft in drafts:
+        if draft.author != name:
+            return Marks(identity=name).to_text()
+    return None

@@ -99,7 +99,11 @@ class Rights:
         if permission in self.everywhere:
             return True
         found = self.spaces.get((permission, space))
-        return found is not None and (found.is_all if key is None else key in found)
+        if found is None:
+            return False
+        if key is None:
+            return found.is_all
+        return key in found.exact or key.startswith(found.prefixes)  # as KeySet has it, and this is asked always
 
     def may_some(self, permission: str, space: str | None = None) -> bool:
         """Whether it may do that on anything of a space, or on anything at all."""

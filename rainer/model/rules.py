@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -66,14 +66,26 @@ class Rules:
     """All rules of a document, in its order."""
 
     all: tuple[Rule, ...] = ()
+    by_space: dict[str, list[tuple[str, bool, Rule]]] = field(init=False, compare=False, repr=False)
+    """Those that hold in a namespace, with the key or the prefix that they are on; under `*` those of all others."""
+
+    def __post_init__(self) -> None:
+        found: dict[str, list[tuple[str, bool, Rule]]] = {"*": []}
+        for rule in self.all:
+            concerned = found.values() if rule.on.is_everything else (found.setdefault(rule.on.space, [*found["*"]]),)
+            for rules in concerned:
+                rules.append((rule.on.text, rule.on.is_prefix, rule))
+        found[names.SYSTEM_NAMESPACE] = []  # as `covers` has it
+        object.__setattr__(self, "by_space", found)
 
     def of(self, namespace: str, key: str) -> list[Rule]:
         """Those that hold for a key."""
-        return [rule for rule in self.all if rule.covers(namespace, key)]
+        rules = self.by_space.get(namespace, self.by_space["*"])
+        return [rule for text, is_prefix, rule in rules if (key.startswith(text) if is_prefix else key == text)]
 
     def approvals(self, namespace: str, key: str) -> int:
         """How many others must approve a change of a key."""
-        return max((rule.approvals for rule in self.all if rule.approvals and rule.covers(namespace, key)), default=0)
+        return max((rule.approvals for rule in self.of(namespace, key)), default=0)
 
     @property
     def namespaces(self) -> set[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from rainer.errors import InvalidDocument, MalformedPayload, RainerError, RuleBroken, UnavailableError
 from rainer.model.commit import Draft
@@ -11,10 +11,8 @@ from rainer.model.rules import KEY, SCHEMA_PREFIX, Rule
 from rainer.validation.documents import Document, read
 from rainer.validation.hooks import HookDown, HookRefusal, Hooks, Proposed
 from rainer.validation.in_force import InForce
+from rainer.validation.plain import LITTLE_BYTES, MOMENT_S
 from rainer.validation.refused import RefusedDraft, broken, steps
-
-_LITTLE_BYTES: Final = 1024
-_MOMENT_S: Final = 0.002
 
 
 class Held(NamedTuple):
@@ -84,7 +82,7 @@ def held(in_force: InForce, drafts: Iterable[Draft], forms: Iterable[str]) -> li
 
 def is_little(found: Iterable[Held]) -> bool:
     """Whether so little is to be parsed that a thread for it would cost more than it."""
-    return sum(len(one.draft.payload or b"") for one in found) <= _LITTLE_BYTES
+    return sum(len(one.draft.payload or b"") for one in found) <= LITTLE_BYTES
 
 
 def check_quickly(in_force: InForce, found: Sequence[Held]) -> bool:
@@ -94,7 +92,7 @@ def check_quickly(in_force: InForce, found: Sequence[Held]) -> bool:
     from rainer.validation.bounded import TooSlow
 
     try:
-        check_schemas(in_force, found, seconds=_MOMENT_S)
+        check_schemas(in_force, found, seconds=MOMENT_S)
     except TooSlow:
         return False
     return True

@@ -35,14 +35,32 @@ def read(form: str, key: str, payload: bytes) -> Document:
 
 
 def _form_of(key: str, payload: bytes) -> str:
-    suffix = next((form for suffix, form in _SUFFIXES.items() if key.lower().endswith(suffix)), None)
+    suffix = _SUFFIXES.get(key[key.rfind(".") :].lower()) if "." in key else None
     return suffix or ("json" if payload.lstrip()[:1] in (b"{", b"[") else "yaml")
+
+
+def read_at_once(form: str, key: str, payload: bytes) -> Any:
+    """The value that `read` has of a payload, in a tenth of its time; ValueError where it is not plainly JSON.
+
+    What is read so is in the format json. Raises RecursionError as well.
+    """
+    is_json = form == "json" or (form == "any" and (key[-5:] == ".json" or _form_of(key, payload) == "json"))
+    if not is_json:
+        raise ValueError(form)
+    text = payload.decode()  # a mark at the beginning is no JSON
+    try:
+        value, end = _scan(text, 0)
+    except (StopIteration, _Twice):
+        raise ValueError(key) from None
+    if end < len(text) and text[end:].strip(" \t\r\n"):
+        raise ValueError(key)
+    return value
 
 
 def _read_json(payload: bytes) -> Document:
     try:
         text = payload.decode("utf-8-sig")
-        return Document(_decode(text), lambda path: in_json(text, path))
+        return Document(_decoder.decode(text), lambda path: in_json(text, path))
     except _Twice:
         raise _there_twice(text) from None
     except (ValueError, RecursionError) as e:
@@ -65,7 +83,8 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_decode: Final = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object).decode
+_decoder: Final = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_object)
+_scan: Final = _decoder.scan_once  # type: ignore[attr-defined]  # what `decode` uses, without its search for blanks
 
 
 def _there_twice(text: str) -> InvalidDocument:

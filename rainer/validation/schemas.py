@@ -18,8 +18,9 @@ from rainer.model import placed_yaml
 from rainer.model.rules import SCHEMA_PREFIX
 from rainer.validation.bounded import SCHEMA_FORMATS, BoundedValidator, TooSlow, within
 from rainer.validation.documents import Document
+from rainer.validation.patterns import is_timeless
 from rainer.validation.places import Path, in_yaml, pointer_of
-from rainer.validation.quick import Check, compile_schema
+from rainer.validation.quick import Check, compile_schema, patterns_of
 from rainer.validation.yaml_values import yaml_value
 
 CHECK_S: Final = 5.0
@@ -132,6 +133,24 @@ class Schemas:
             targets = (target.partition("#")[0] for _, target in _references(self._read[one].value))
             waiting += [target.removeprefix(SCHEMA_PREFIX) for target in targets if target.startswith(SCHEMA_PREFIX)]
         return frozenset(self.prints[one] for one in found)
+
+    def quick(self, name: str, seconds: float) -> Check | None:
+        """A function that is true of what is valid for sure, for little values; it takes no longer than that.
+
+        None for a schema that says too much for it, and for what is none.
+        """
+        quick = self._quick.get(name)
+        if quick is None or all(map(is_timeless, patterns_of(self._read[name].value))):
+            return quick  # without such patterns it takes no longer than it took to read the value
+
+        def check(value: Any) -> bool:
+            try:
+                with within(seconds, lets_go=False):
+                    return quick(value)
+            except TooSlow:
+                return False
+
+        return check
 
     def fault(self, name: str, document: Document) -> Fault | None:
         """What a schema finds wrong with a document; to be asked inside `within`, and TooSlow when that is over."""

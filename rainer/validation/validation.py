@@ -30,6 +30,7 @@ from rainer.validation.heads import BROKEN_TOLD_MAX, BrokenHead, TooMany, broken
 from rainer.validation.hooks import HookDown, HookRefusal, Hooks, Proposed, too_slow, wait_s
 from rainer.validation.in_force import InForce, load
 from rainer.validation.looking import Looked, SharedLook, look
+from rainer.validation.plain import Plain
 from rainer.validation.refused import RefusedDraft
 
 log = logging.getLogger("rainer.validation")
@@ -59,6 +60,7 @@ class Validation:
         self.tag = ""
         self.holds = False
         self.in_force = InForce()
+        self.plain = Plain(self.in_force)
         self.hooks = Hooks()
         self._loading: asyncio.Lock | None = None
         # Whoever looks at all heads keeps only those waiting who want to do the same.
@@ -88,7 +90,7 @@ class Validation:
             log.info("the rules of revision %d are in force: %d", found.revision, len(found.rules.all))
         if found.unreadable:
             log.error("the rules cannot be read, and only forced commits pass: %s", found.unreadable)
-        self.in_force, self.tag, self.holds = found, found.tag, not found.is_idle
+        self.in_force, self.plain, self.tag, self.holds = found, Plain(found), found.tag, not found.is_idle
 
     def close(self) -> None:
         """Let go of threads and connections."""

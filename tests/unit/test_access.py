@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from rainer.access import Access, AccessOptions, OidcOptions
 from rainer.access import access as access_module
-from rainer.access.credentials import CERTIFICATE
+from rainer.access.credentials import CERTIFICATE, CREDENTIAL
 from rainer.access.upstream import UpstreamAccess
 from rainer.api.app import create_app
 from rainer.errors import RateLimited, UnauthenticatedError, UnavailableError
@@ -78,7 +78,7 @@ def test_where_identity_is_off_nobody_is_asked(journal: Journal) -> None:
         assert who(caller) == who(caller, "anything") == ("", "open")
         assert caller.ask("POST", "/diary/k/1", body=b"x", X_Rainer_Author="whoever").status == 200
         access = access_of(caller)
-        assert caller.run(access.identify({})) is OPEN
+        assert caller.run(access.identify({})) is access.identify_at_once({}) is OPEN
 
 
 def test_every_kind_of_credential_proves_its_name(journal: Journal) -> None:
@@ -114,6 +114,35 @@ def test_a_certificate_proves_its_name_unless_a_token_does(journal: Journal) -> 
         for name in ("", "anonymous", "group:ops", "bootstrap"):
             with pytest.raises(UnauthenticatedError):
                 caller.run(access.identify({"path": "/", "headers": [], CERTIFICATE: name}))
+
+
+def test_who_is_remembered_is_identified_at_once_and_nobody_else(journal: Journal) -> None:
+    with served(journal, token_path=True, rate_per_s=1, rate_burst=3) as caller:
+        access, token = access_of(caller), token_of(caller, "ada")
+        plain = (b"authorization", b"Bearer " + token.encode())
+
+        def at_once(*headers: tuple[bytes, bytes], path: str = "/diary/a") -> Identity | None:
+            scope: dict[str, Any] = {"path": path, "headers": list(headers), "client": ("127.0.0.1", 1)}
+            before = {**scope}
+            found = access.identify_at_once(scope)
+            assert scope == before | ({} if found is None else {CREDENTIAL: token.encode()})
+            return found
+
+        assert at_once(plain) is None
+        ada = caller.run(access.identify({"path": "/", "headers": [plain], "client": ("127.0.0.1", 1)}))
+        assert at_once((b"host", b"x"), plain, (b"accept", b"*/*")) is ada == Identity("ada", "token")
+        name, value = plain
+        for headers in (
+            (), (plain, plain), ((name, value + b" "),), ((name, b"bearer" + value[6:]),), ((name, b"Basic x"),),
+            ((name, value + b"x"),), ((name, b"Bearer "),), ((name, b""),),
+        ):  # fmt: skip
+            assert at_once(*headers) is None
+        assert at_once(plain, path=f"/-/t/{token}/diary/a") is None
+        assert at_once(plain) is ada
+        with pytest.raises(RateLimited):
+            at_once(plain)
+        access.revoke(token.split("_")[1])
+        assert at_once(plain) is None
 
 
 def test_whatever_proves_nothing_is_told_the_same(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
