@@ -67,6 +67,9 @@ def test_what_a_text_field_would_change_is_not_put_into_one(
     assert words in page
     assert '<textarea id="text"' not in page
     assert f"rainer --url {desk.url}/diary commit {key}" in page
+    for step in ("review", "commit"):
+        answer = visitor.post(desk.path(key), step=step, file="")
+        assert (answer.status_code, "no file was chosen" in answer.text) == (422, True)
     file = base64.urlsafe_b64encode(b"\x00\xffnew").decode()
     assert "would take it" in visitor.post(desk.path(key), step="review", file=file).text
     assert visitor.post(desk.path(key), file=file).status_code == 303
