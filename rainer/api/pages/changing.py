@@ -11,7 +11,7 @@ from rainer.api.needs import permit
 from rainer.api.pages import changes, fields
 from rainer.api.pages.changes import Change, Fault
 from rainer.api.pages.conflicting import bring_together
-from rainer.api.pages.edit_pages import Place, editor, place_to_write, review
+from rainer.api.pages.edit_pages import Place, editor, place_to_write, review, unfit_of
 from rainer.api.pages.fields import NotEditable
 from rainer.api.pages.forms import read_form
 from rainer.api.pages.proposing_pages import propose_change
@@ -54,6 +54,9 @@ async def post_edit(request: Request) -> Response:
     form = await read_form(request, changes.FORM_BYTES_MAX)
     place = await place_to_write(request)
     change = Change.of(form, place.space.name, place.key)
+    if change.file is None and "text" not in form:
+        said = InvalidError("no file was chosen", hint="choose the one that is to take its place")
+        return await editor(request, place, change, status=422, fault=Fault.of(said, ""), unfit=unfit_of(place))
     step = form.get("step", "review")
     if step in ("review", "split"):
         change = replace(change, is_split=step == "split", commit_id="", is_forced=False)

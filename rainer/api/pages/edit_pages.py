@@ -59,7 +59,7 @@ async def editor(
 ) -> Response:  # fmt: skip
     """The page with the text field; what is wrong, and what others did meanwhile, stands above it."""
     if change.file is not None and not unfit:
-        unfit = _unfit(place)
+        unfit = unfit_of(place)
     hidden = 0 if unfit else _hidden(change.text)
     return page(
         request, "edit.html", status=status, namespace=place.space.name, key=place.key, space=place.space,
@@ -74,7 +74,8 @@ def _bytes_max(place: Place) -> int:
     return min(fields.EDIT_BYTES_MAX, place.space.payload_bytes_max)
 
 
-def _unfit(place: Place) -> str:
+def unfit_of(place: Place) -> str:
+    """Why what a key holds is in no text field, but a file in its place."""
     try:
         fields.editable(place.payload)
     except NotEditable as e:

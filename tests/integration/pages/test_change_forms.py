@@ -70,6 +70,9 @@ def test_what_a_text_field_would_change_is_not_put_into_one(
     for step in ("review", "commit"):
         answer = visitor.post(desk.path(key), step=step, file="")
         assert (answer.status_code, "no file was chosen" in answer.text) == (422, True)
+    for step in ("review", "commit"):
+        answer = visitor.post(desk.path(key), step=step, file="")
+        assert (answer.status_code, "no file was chosen" in answer.text) == (422, True), "nothing is no choice"
     file = base64.urlsafe_b64encode(b"\x00\xffnew").decode()
     assert "would take it" in visitor.post(desk.path(key), step="review", file=file).text
     assert visitor.post(desk.path(key), file=file).status_code == 303

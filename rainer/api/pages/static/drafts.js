@@ -1,31 +1,58 @@
-// A text that is not committed yet outlives the page: the tab remembers it until it is committed or given up.
+// A text that is not committed yet outlives the page: the tab remembers it until it is committed or given up, and with
+// it the version that it was made on, so that what others commit meanwhile is merged and never undone.
 import { say } from "./main.js";
 import { later } from "./parts.js";
 
 const WAIT_MS = 300;
+// What a form says of its text beside it: the version it was made on, its line ends, and whether marks of conflicts
+// may stand in it.
+const MADE = ["base", "ends", "merged"];
 const nameOf = (path) => `rainer-draft ${path}`;
 
-function remember(name, text) {
+function remember(name, form, field) {
+  const made = Object.fromEntries(MADE.map((one) => [one, form.elements[one]?.value]));
   try {
-    sessionStorage.setItem(name, text);
+    sessionStorage.setItem(name, JSON.stringify({ text: field.value, ...made }));
   } catch {
     // A full or forbidden storage: the page itself still has the text.
   }
 }
 
+function draftOf(name) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}
+
+function takeUp(kept, field) {
+  const { form } = field;
+  for (const name of MADE.filter((one) => kept[one] !== undefined)) {
+    if (!form.elements[name]) {
+      const input = document.createElement("input");
+      [input.type, input.name] = ["hidden", name];
+      form.append(input);
+    }
+    form.elements[name].value = kept[name];
+  }
+  field.value = kept.text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 function offerDraft(field, name) {
-  const kept = sessionStorage.getItem(name);
-  if (kept === null || kept === field.value) return;
+  const kept = draftOf(name);
+  if (kept === null || kept.text === field.value) return;
   const bar = document.createElement("p");
   bar.className = "notice restored";
   const words = document.createElement("span");
   words.textContent = "There is a text of yours that was never committed.";
+  if (kept.base !== field.form.elements.base.value) words.textContent += " Others have committed since: it is merged with that.";
   const take = document.createElement("button");
   take.type = "button";
   take.textContent = "Take it up again";
   take.addEventListener("click", () => {
-    field.value = kept;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
+    takeUp(kept, field);
     bar.remove();
     field.focus();
   });
@@ -56,12 +83,12 @@ export function followDrafts(form) {
   let isSent = false;
   if (field) {
     if (form.dataset.unsaved === undefined) offerDraft(field, name);
-    field.addEventListener("input", later(WAIT_MS, () => remember(name, field.value)));
+    field.addEventListener("input", later(WAIT_MS, () => remember(name, form, field)));
   }
   const isWritten = () => [...form.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue);
   const isUnsaved = () => form.dataset.unsaved !== undefined || isWritten();
   const keep = () => {
-    if (field && (form.dataset.unsaved !== undefined || field.value !== field.defaultValue)) remember(name, field.value);
+    if (field && (form.dataset.unsaved !== undefined || field.value !== field.defaultValue)) remember(name, form, field);
   };
   form.addEventListener("submit", (event) => {
     isSent = !event.defaultPrevented;
