@@ -199,8 +199,11 @@ def _pairs(gone: list[str], come: list[str]) -> list[tuple[int, int]]:
     in_step = [(n, n) for n in range(len(gone))] if len(gone) == len(come) else []
     if sum(map(len, gone)) + sum(map(len, come)) > _CHARS_MAX:
         return in_step
+    is_much = len(gone) * len(come) > _PAIRS_MAX
+    if is_much and not in_step:
+        return []
     ours, theirs = [_weights(line) for line in gone], [_weights(line) for line in come]
-    if len(gone) * len(come) > _PAIRS_MAX:
+    if is_much:
         return [(i, j) for i, j in in_step if _likeness(ours[i], theirs[j]) >= _ALIKE]
     return _best_pairs([[_likeness(a, b) for b in theirs] for a in ours])
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rainer.api.pages.blaming import blame
+from rainer.api.pages.blaming import Blame, blame
 from rainer.api.pages.colouring import Piece, language_of, line_markup, lines_of, split_lines
 from rainer.api.pages.diffing import draw
+from rainer.api.pages.history import coloured
 from rainer.api.pages.read import VIEW_CHARS, piece_starts
 from rainer.api.pages.showing import HIDDEN, ago, first_line, marked, plain, shell_word, size, visible
 from rainer.journal import Journal
@@ -150,3 +151,9 @@ def test_small_words() -> None:
         "'it'\\''s'",
         "$'a\\u202eb'",
     ]
+
+
+def test_what_takes_marks_to_show_fills_no_page() -> None:
+    lines = ["\x01" * 500] * 2_000
+    shown = coloured(Blame(lines, [1] * len(lines), {}, 1), "k", "any")
+    assert 900_000 < sum(map(len, shown)) < 1_100_000

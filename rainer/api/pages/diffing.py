@@ -9,7 +9,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from rainer.api.pages.colouring import FOLD_CHARS, Line, Piece, language_of, line_markup, lines_of
+from rainer.api.pages.colouring import COLOUR_BYTES_MAX, FOLD_CHARS, Line, Piece, language_of, line_markup, lines_of
 from rainer.model.difference import Difference, Hunk, common_start, difference
 from rainer.model.difference import Line as DiffLine
 
@@ -72,7 +72,8 @@ def _colours(payload: bytes | None, key: str, form: str) -> list[Line]:
         text = (payload or b"").decode()
     except UnicodeDecodeError:
         return []
-    return lines_of(text, language_of(key, form, text))
+    language = language_of(key, form, text)
+    return lines_of(text, language) if language and len(text) <= COLOUR_BYTES_MAX else []
 
 
 def _side(line: DiffLine, colours: _Colours, partner: DiffLine | None = None) -> Side:

@@ -27,7 +27,7 @@ _CONTEXT: Final = 3
 _WHOLE: Final = 1_000_000
 _AGES: Final = 5
 _BLAME_LINES_MAX: Final = 5_000
-_BLAME_CHARS_MAX: Final = 500_000
+_BLAME_MARKUP_MAX: Final = 1_000_000
 
 
 async def show_history(request: Request) -> Response:
@@ -93,7 +93,7 @@ async def show_blame(request: Request) -> Response:
     found = await service.live.in_thread(blame, service.reads, namespace, key, version)
     lines: list[Markup] = []
     if found is not None:
-        lines = await service.live.in_thread(_coloured, found, key, space.format)
+        lines = await service.live.in_thread(coloured, found, key, space.format)
     return page(
         request, "blame.html", namespace=namespace, key=key, space=space, head=head, row=row, found=found,
         groups=[] if found is None else _groups(found, lines), tab="blame",
@@ -101,15 +101,16 @@ async def show_blame(request: Request) -> Response:
     )  # fmt: skip
 
 
-def _coloured(found: Blame, key: str, form: str) -> list[Markup]:
+def coloured(found: Blame, key: str, form: str) -> list[Markup]:
+    """The lines of a blame as Markup; those that no page has room for are left out."""
     text = "\n".join(found.lines)
-    left = _BLAME_CHARS_MAX
+    left = _BLAME_MARKUP_MAX
     lines: list[Markup] = []
     for line in lines_of(text, language_of(key, form, text))[:_BLAME_LINES_MAX]:
-        left -= sum(len(piece.text) for piece in line)
-        if lines and left < 0:
+        if left < 0:
             break
         lines.append(line_markup(line))
+        left -= len(lines[-1])
     return lines
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -39,14 +40,12 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def visible(text: str) -> Markup:
     """The text escaped, with a mark for every character that cannot be seen or that turns others around."""
+    escaped = escape(text)
     if text.isascii() and text.isprintable():
-        return escape(text)
-    parts: list[Markup | str] = []
-    at = 0
-    for found in HIDDEN.finditer(text):
-        parts += [escape(text[at : found.start()]), _mark(found[0])]
-        at = found.end()
-    return Markup("").join([*parts, escape(text[at:])])
+        return escaped
+    return Markup(
+        HIDDEN.sub(lambda found: _mark(found[0]), str(escaped))
+    )  # escaping brings none of them, and takes none
 
 
 def plain(text: str) -> str:
@@ -61,6 +60,7 @@ def _name(character: str) -> str:
     return _NAMES.get(code, f"U+{code:04X}")
 
 
+@cache
 def _mark(character: str) -> Markup:
     return Markup('<span class="ctl" title="U+{:04X}">{}</span>').format(ord(character), _name(character))
 
