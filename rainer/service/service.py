@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rainer import limits
 from rainer.access import Access, AccessOptions
@@ -30,12 +31,14 @@ from rainer.service.proposing import Proposing
 from rainer.service.publishing import Publishing, PublishOptions
 from rainer.service.refusals import RefusedDraft as RefusedDraft
 from rainer.service.search_memory import SearchMemory
+from rainer.service.slow_work import LITTLE_BYTES, SlowWork
 from rainer.service.watching import Watching
 from rainer.validation import Validation
 
 log = logging.getLogger("rainer.service")
 _SAMPLE_S: Final = 1.0
 _SHARE_S: Final = 0.2
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Service(Committing):
     proposals: Proposing = field(init=False)
     validation: Validation = field(default_factory=Validation)
     searching: SearchMemory = field(init=False)
+    slow_work: SlowWork = field(default_factory=SlowWork)
     watching: Watching = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +109,12 @@ class Service(Committing):
     def live(self) -> LiveJournal:
         assert self._live is not None, "start comes first"
         return self._live
+
+    async def in_turn(self, work: Callable[[], T], *payloads: bytes | None) -> T:
+        """Do in a thread what takes long for texts as large as these, or without any may take long whatever it is."""
+        if payloads and sum(len(one or b"") for one in payloads) < LITTLE_BYTES:
+            return await self.live.in_thread(work)
+        return await self.slow_work.run(self.live.in_thread, work)
 
     @property
     def permissions(self) -> Permissions:

@@ -14,6 +14,7 @@ from rainer.api.pages.blaming import Blame, blame
 from rainer.api.pages.colouring import Piece, language_of, line_markup, lines_of, split_lines
 from rainer.api.pages.diffing import draw
 from rainer.api.pages.history import coloured
+from rainer.api.pages.proposal_view import room_of
 from rainer.api.pages.read import VIEW_CHARS, piece_starts
 from rainer.api.pages.showing import HIDDEN, ago, first_line, marked, plain, shell_word, size, visible
 from rainer.journal import Journal
@@ -157,3 +158,8 @@ def test_what_takes_marks_to_show_fills_no_page() -> None:
     lines = ["\x01" * 500] * 2_000
     shown = coloured(Blame(lines, [1] * len(lines), {}, 1), "k", "any")
     assert 900_000 < sum(map(len, shown)) < 1_100_000
+
+
+def test_many_short_lines_take_room_on_a_page_too() -> None:
+    drawn = draw(None, b"1\n" * 3_000, "k", "any", split=False, context=3)
+    assert room_of(drawn) > 300_000

@@ -36,10 +36,10 @@ async def bring_together(request: Request, change: Change, payload: bytes) -> Re
     base = None if old is None else old.payload
     if change.file is not None:
         return await review(request, place, moved, payload, theirs=theirs)
-    in_thread = service_of(request).live.in_thread
+    in_turn = service_of(request).in_turn
     try:
         fields.editable(place.payload)
-        both = await in_thread(merge, bytes(base or b""), payload, place.payload or b"")
+        both = await in_turn(partial(merge, bytes(base or b""), payload, place.payload or b""), payload, place.payload)
         author = place.head.author if place.head is not None else ""
         found = fields.editable(both.marked(**fields.labels(change.base, place.version, author)))
     except NotEditable as e:
@@ -48,7 +48,13 @@ async def bring_together(request: Request, change: Change, payload: bytes) -> Re
     moved = replace(moved, text=found.text, ends=found.ends, is_merged=change.is_merged or both.conflicts > 0)
     work = partial(draw, base, place.payload, place.key, place.space.format, split=False, context=CONTEXT)
     return await editor(
-        request, place, moved, status=409, theirs=theirs, conflicts=both.conflicts, drawn=await in_thread(work)
+        request,
+        place,
+        moved,
+        status=409,
+        theirs=theirs,
+        conflicts=both.conflicts,
+        drawn=await in_turn(work, base, place.payload),
     )
 
 

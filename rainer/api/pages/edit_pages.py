@@ -131,4 +131,4 @@ async def drawn_of(request: Request, place: Place, payload: bytes | None, *, is_
     work = partial(
         draw, place.payload, payload, place.key, place.space.format, split=is_split, context=CONTEXT
     )  # fmt: skip
-    return await service_of(request).live.in_thread(work)
+    return await service_of(request).in_turn(work, place.payload, payload)

@@ -54,12 +54,11 @@ async def show_history(request: Request) -> Response:
     new = await _version(service, namespace, key, to)
     old = await _version(service, namespace, key, base) if base else None
     assert new is not None
-    drawn: Drawn = await service.live.in_thread(
-        partial(
-            draw, None if old is None else old.payload, new.payload, key, space.format, split=split,
-            context=_WHOLE if whole else _CONTEXT,
-        )
+    before_it = None if old is None else old.payload
+    work = partial(
+        draw, before_it, new.payload, key, space.format, split=split, context=_WHOLE if whole else _CONTEXT
     )  # fmt: skip
+    drawn: Drawn = await service.in_turn(work, before_it, new.payload)
     return page(
         request, "history.html", namespace=namespace, key=key, space=space, rows=rows, more=more, head=head, new=new,
         old=old, base=base, to=to, split=split, whole=whole, drawn=drawn, before=before, tab="history",
@@ -90,10 +89,10 @@ async def show_blame(request: Request) -> Response:
     head = (await service.live.in_thread(service.reads.commit, namespace, key, None, None, False))[1]
     version = version_of(request) or head.version
     row = await _version(service, namespace, key, version)
-    found = await service.live.in_thread(blame, service.reads, namespace, key, version)
+    found = await service.in_turn(partial(blame, service.reads, namespace, key, version))
     lines: list[Markup] = []
     if found is not None:
-        lines = await service.live.in_thread(coloured, found, key, space.format)
+        lines = await service.in_turn(partial(coloured, found, key, space.format), row.payload)
     return page(
         request, "blame.html", namespace=namespace, key=key, space=space, head=head, row=row, found=found,
         groups=[] if found is None else _groups(found, lines), tab="blame",

@@ -26,6 +26,8 @@ from rainer.service.refusals import RefusedDraft
 CHANGES: Final = 25
 """So many changes of a proposal are on one page."""
 _MARKUP_MAX: Final = 1_500_000
+_ROW: Final = 60
+"""What each cell of a row adds to a page, whatever stands in it."""
 _RULES_PATIENCE_S: Final = 3.0
 _ALL_APPROVALS: Final = 1_000
 _MOVED_MAX: Final = 25
@@ -84,7 +86,7 @@ def changes(service: Service, proposal: Proposal, asker: Asker, how: How) -> lis
         if how.only == number or (how.only is None and how.first < number <= how.first + CHANGES):
             base = before if at in followed else base_of(service, *at, bases[at])
             change = _change(service, number, draft, base, asker, how, size)
-            size += _size(change.drawn)
+            size += room_of(change.drawn)
             found.append(change)
         followed[at] = draft
     return found
@@ -104,10 +106,11 @@ def _change(
     return Change(number, draft, is_readable, is_new, drawn)
 
 
-def _size(drawn: Drawn | None) -> int:
+def room_of(drawn: Drawn | None) -> int:
+    """About how many characters of a page a difference takes."""
     if drawn is None:
         return 0
-    return sum(len(side.markup) for block in drawn.blocks for row in block.rows for side in row)
+    return sum(_ROW + len(side.markup) for block in drawn.blocks for row in block.rows for side in row)
 
 
 def moved(service: Service, places: list[Place], asker: Asker) -> list[Moved]:

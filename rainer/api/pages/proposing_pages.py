@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -116,7 +117,9 @@ async def _show(request: Request, failure: RainerError | None = None, said: str 
         asking.number(request, "commit", None, 1, PROPOSAL_COMMITS_MAX),
     )
     in_thread = service.live.in_thread
-    changes = await in_thread(proposal_view.changes, service, proposal, asker, how)
+    payloads = [draft.payload for draft in proposal.drafts]
+    sizes = () if None in payloads else payloads  # of a removal, what it removes may be large
+    changes = await service.in_turn(partial(proposal_view.changes, service, proposal, asker, how), *sizes)
     if not changes:
         raise NotFoundError("the proposal has no such change", hint=f"it has {len(proposal.drafts)}")
     moved = []
