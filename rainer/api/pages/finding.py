@@ -28,8 +28,9 @@ _WORD: Final = re.compile(r'"([^"]+)"|(\S+)')
 
 
 def words_of(query: str) -> list[str]:
-    """The words of a search; what stands in quotes is one."""
-    return [quoted or bare for quoted, bare in _WORD.findall(query.replace("\0", " "))]
+    """The words of a search, each once; what stands in quotes is one."""
+    found = _WORD.findall(query.replace("\0", " "))
+    return list(dict.fromkeys(quoted or bare for quoted, bare in found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 from starlette.requests import Request
 
-from rainer import limits
 from rainer.access.permissions import Asker
 from rainer.api import asking
 from rainer.api.needs import asker_of
@@ -23,6 +23,10 @@ from rainer.service import Service
 
 _SCOPE: Final = "rainer_waiting"
 _LOOKED_AT_MAX: Final = 100
+_OPEN_MAX: Final = 200
+"""So many are read for a page, the newest; how many more there are, their own list tells."""
+_PLACES_MAX: Final = 4_000
+"""So many keys of proposals are judged for a page: one proposal may change a thousand."""
 _PATIENCE_S: Final = 3.0
 log = logging.getLogger("rainer.api")
 
@@ -70,7 +74,7 @@ def waiting_of(scope: Any) -> Waiting:
 
 async def _find(service: Service, asker: Asker, on: tuple[str, str] | None) -> Waiting:
     proposals = service.proposals
-    known = await service.live.in_thread(_open, service)
+    known = within_reach(await service.live.in_thread(_open, service))
     wanted = [one for one in known if _is_on(one, on) or is_for(one, asker)]
     wanted = [one for one in wanted if proposals.sees(asker, one)][:_LOOKED_AT_MAX]
     moved = await asyncio.gather(*map(proposals.conflicts, wanted))
@@ -79,7 +83,15 @@ async def _find(service: Service, asker: Asker, on: tuple[str, str] | None) -> W
 
 
 def _open(service: Service) -> Sequence[Proposal]:
-    return service.proposals.table.list(OPEN, limit=limits.PROPOSALS_OPEN_MAX)
+    return service.proposals.table.list(OPEN, limit=_OPEN_MAX)
+
+
+def within_reach(proposals: Sequence[Proposal]) -> Sequence[Proposal]:
+    """Those whose keys a page has time to judge: where they are too many the largest are left out."""
+    smallest = sorted(proposals, key=lambda one: len(one.places))
+    sums = accumulate(len(one.places) for one in smallest)
+    left_out = {one.id for one, places in zip(smallest, sums, strict=True) if places > _PLACES_MAX}
+    return [one for one in proposals if one.id not in left_out]
 
 
 def _is_on(proposal: Proposal, on: tuple[str, str] | None) -> bool:
