@@ -31,14 +31,16 @@ class Told:
 def told_to(asker: Asker, seen: Seen) -> Told:
     """What somebody may hear: nothing of namespaces that he sees nothing of, nor of keys that he may not read.
 
-    It is made once for everybody who asks before the server looks again.
+    It is made once for everybody who asks before the server looks again, unless what he may changes.
     """
-    found: Told | None = seen.memory.get(asker.identity)
-    if found is None:
+    found: Told | None
+    rights, found = seen.memory.get(asker.identity, (None, None))
+    if found is None or rights is not asker.rights:
         sees = asker.rights.sees
         trees = [visible_tree(dict(one), asker) for one in seen.trees if sees(one["namespace"])]
         mirrors = judged([seen_by(asker, one) for one in seen.mirrors if sees(one.report.namespace)])
-        found = seen.memory[asker.identity] = Told(trees, mirrors, verdicts(seen, trees, mirrors))
+        found = Told(trees, mirrors, verdicts(seen, trees, mirrors))
+        seen.memory[asker.identity] = asker.rights, found
     return found
 
 

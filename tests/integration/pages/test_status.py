@@ -28,6 +28,10 @@ from tests.services.zookeeper import ZooKeeper
 pytestmark = pytest.mark.xdist_group("pages")
 
 STATUS = "/-/ui/-/status"
+NARROW = b"""
+grants:
+  - {who: [ada], may: [read], on: ["diary/other.*"]}
+"""
 
 
 @pytest.fixture
@@ -125,6 +129,9 @@ def test_nobody_hears_of_what_is_not_his() -> None:
         assert "open.a" in page
         for words in ("lurking", "secret", "shut.b"):
             assert words not in page, words
+        with Client(f"{url}/rainer", token=root) as client:
+            client.commit("policy", NARROW, version=2)
+        assert "open.a" not in session.get(url + STATUS, timeout=10).text, "nor of what is not his any more"
         session.close()
         session, _ = site.sign_in(site.nobody)
         refused = session.get(url + STATUS, timeout=10)
