@@ -11,6 +11,7 @@ from rainer.api.pages.links import UI
 from rainer.service.pages_options import PagesOptions
 
 _PAGES: Final = [b"-", b"ui"]
+_HOME: Final = ([b""], [*_PAGES, b""])
 _FEED: Final = [b"-", b"changes"]
 _STATIC: Final = [b"-", b"ui", b"-", b"static"]
 _WITHOUT_SESSION: Final = (_STATIC, [b"-", b"ui", b"-", b"sign-in"])
@@ -45,8 +46,8 @@ def asked(scope: Any) -> str:
 
 
 def home_of(scope: Any) -> bytes | None:
-    """Where a browser is sent that asks for the server itself; None for all other requests."""
-    if scope["method"] not in ("GET", "HEAD") or asking.raw_segments(scope) != [b""]:
+    """Where a browser is sent that asks for the server itself, or for `/-/ui/`; None for all other requests."""
+    if scope["method"] not in ("GET", "HEAD") or asking.raw_segments(scope) not in _HOME:
         return None
     if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
         return None

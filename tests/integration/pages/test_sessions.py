@@ -91,8 +91,9 @@ def clean(page: str) -> str:
 
 
 def test_only_browsers_are_sent_to_the_pages(served: RainerServer) -> None:
-    asked = requests.get(f"{served.url}/", headers=HTML, timeout=10, allow_redirects=False)
-    assert (asked.status_code, asked.headers["Location"]) == (303, "/-/ui")
+    for path in ("/", "/-/ui/"):
+        asked = requests.get(served.url + path, headers=HTML, timeout=10, allow_redirects=False)
+        assert (asked.status_code, asked.headers["Location"]) == (303, "/-/ui")
     plain = requests.get(f"{served.url}/", timeout=10)
     assert (plain.status_code, plain.json()["code"]) == (404, "not-found")
     assert requests.get(f"{served.url}/diary/gone", headers=HTML, timeout=10).content == b""
