@@ -20,7 +20,8 @@ function remember(name, form, field) {
 
 function draftOf(name) {
   try {
-    return JSON.parse(sessionStorage.getItem(name));
+    const kept = JSON.parse(sessionStorage.getItem(name));
+    return typeof kept?.text === "string" ? kept : null;
   } catch {
     return null;
   }
