@@ -32,6 +32,7 @@ rules:
   - {on: "prod/vault*", approvals: 2}
 """
 NAMES = ("ada", "bob", "carol", "rita", "wendy", "oscar", "root")
+LIST = "/-/ui/-/proposals"
 DB = "host: db-1\npool: 20\ntimeout: 5s\n"
 
 
@@ -139,3 +140,8 @@ def town() -> Iterator[Town]:
     options = ServiceOptions(access=AccessOptions(is_on=True, bootstrap_token=root), pages=PagesOptions())
     with Journal("memory:") as journal, hosted(create_app(journal, options)) as url:
         yield Town(url, root)
+
+
+def page_of(proposal: str) -> str:
+    """The address of a proposal's page."""
+    return f"{LIST}/{proposal}"
