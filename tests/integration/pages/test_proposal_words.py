@@ -1,4 +1,4 @@
-"""What pages of proposals say: to whom, how many approvals are missing, and what stands in the way; without a browser."""
+"""What pages of proposals say: to whom, how many approvals are missing, what stands in the way; without a browser."""
 
 from __future__ import annotations
 
