@@ -66,11 +66,17 @@ def test_what_is_committed_keeps_the_rules_of_its_moment(journal: Journal, chang
     assert journal.verify().ok
 
 
-def test_rules_that_never_rest(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_plain", [True, False], ids=["at once", "in full"])
+def test_rules_that_never_rest(journal: Journal, monkeypatch: pytest.MonkeyPatch, is_plain: bool) -> None:
     async def main() -> None:
         service = Service(journal)
         await service.start()
         check, checked = service.check, 0
+
+        def plainly(_service: Service, _draft: Draft) -> str | None:
+            nonlocal checked
+            checked += is_plain
+            return "old" if is_plain else None
 
         async def check_under_old_rules(drafts: tuple[Draft, ...]) -> str:
             nonlocal checked
@@ -78,6 +84,7 @@ def test_rules_that_never_rest(journal: Journal, monkeypatch: pytest.MonkeyPatch
             await check(drafts)
             return "old"
 
+        monkeypatch.setattr(Service, "check_at_once", plainly)
         monkeypatch.setattr(Service, "check", lambda _self, drafts, **_how: check_under_old_rules(drafts))
         with pytest.raises(RulesMoved) as caught:
             await service.commit(submission("k"))

@@ -56,10 +56,12 @@ def clients() -> Iterator[Callable[[RainerServer], dict[str, Client]]]:
                     boss.create_namespace("prod")
                     boss.commit("policy", POLICY.encode(), version=1)
                     tokens.update({name: boss.create_token(name)["token"] for name in ("alice", *_APPROVERS)})
-            return {
+            found = {
                 name: stack.enter_context(Client(f"{server.url}/prod", token=token, retries=Retries(0)))
                 for name, token in tokens.items()
             }  # fmt: skip
+            wait_until(lambda: _outcome(found["alice"].heads) is None, _PATIENCE_S, "a server to know the policy")
+            return found
 
         yield make
 
@@ -212,7 +214,6 @@ def test_a_server_killed_at_any_moment_of_an_approval(
     url, chance = request.getfixturevalue(f"{database}_url"), random.Random(seed)
     server, other = serve(url), serve(url)
     people, beside = clients(server), clients(other)
-    wait_until(lambda: _outcome(beside["carol"].heads) is None, _PATIENCE_S, "the other server to know the policy")
     for n in range(20 if thorough else 1):
         proposal = beside["alice"].propose([{"key": "k", "payload": b"%d" % n, "version": n + 1}], comment="why")["id"]
         with ThreadPoolExecutor(2) as threads:

@@ -107,6 +107,7 @@ class Proxy:
     def close(self) -> None:
         """Cut everything and end the thread."""
         self.cut()
+        self.drop()  # what had been accepted, and was no link yet
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_PATIENCE_S)
         self._loop.close()
@@ -147,6 +148,8 @@ class Proxy:
         link = self._loop.create_task(self._link(reader, writer))
         self._links.add(link)
         link.add_done_callback(self._links.discard)
+        # One that is cut before its first step would never come to close what it was given.
+        link.add_done_callback(lambda _: writer.transport.abort())
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection and its own to the server, until both directions have ended or one has failed."""
