@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any, Final
 
+from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,13 +38,14 @@ from rainer.api import (
 from rainer.api.asking import IDENTITY
 from rainer.api.list_memory import ListMemory
 from rainer.api.problems import problem, status_of
-from rainer.api.routing import OURS, Table, is_page, make_app, on_bug, refused_page
+from rainer.api.routing import OURS, is_page, make_app, on_bug, refused_page
 from rainer.errors import RainerError, missing_extra
 from rainer.journal import Journal
 from rainer.model import names
 from rainer.service import Service, ServiceOptions
 
 log = logging.getLogger("rainer.api")
+_PAGE_LIBRARIES: Final = ("jinja2", "pygments", "cryptography")
 
 
 async def post_commit(request: Request) -> Response:
@@ -103,9 +109,12 @@ class RainerApp:
         self._access = service.access
         self._hosts = service.options.hosts
         self._pages = service.options.pages
-        self._routes = make_app([*ROUTES, *self._page_table()])
+        self._routes = make_app(ROUTES)
         self._routes.state.service = service
         self._routes.state.lists = self.lists
+        self._page_routes: Starlette | None = None
+        if self._pages is not None:
+            _check_page_libraries()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -152,19 +161,10 @@ class RainerApp:
         """Answer who is not let in."""
         self.service.figures.requests.labels("none", str(status_of(error))).inc()
         if is_page(scope):  # which gives back what was written
-            scope["app"] = self._routes
+            scope["app"] = self._page_routes
             await refused_page(scope, error)(scope, receive, send)
         else:
             await problem(error)(scope, hot.no_body, send)
-
-    def _page_table(self) -> Table:
-        if self._pages is None:
-            return ()
-        try:
-            from rainer.api.pages.routes import TABLE
-        except ImportError as e:  # a server without pages needs neither Jinja2 nor Pygments
-            raise missing_extra("the web page needs libraries that are not installed (or --no-pages)") from e
-        return TABLE
 
     async def _enter_page(self, scope: Any, send: Any) -> bool:
         """Make a request for a page ready; True if it is answered, for a browser asked for the server itself."""
@@ -178,6 +178,10 @@ class RainerApp:
             return True
         if enter(scope, self._pages):
             at_once.without_headers(send, OWN_HEADERS)
+        if self._page_routes is None and is_page(scope):
+            with ThreadPoolExecutor(1, "pages") as once:  # loading takes longer than anybody's head read may wait
+                work = asyncio.get_running_loop().run_in_executor(once, _load_pages, self._routes.state)
+                self._page_routes = await work
         return False
 
     async def _hot(self, call: Coroutine[Any, Any, None], scope: Any, send: Any) -> None:
@@ -198,7 +202,8 @@ class RainerApp:
             await send(message)
 
         try:
-            await self._routes(scope, receive, note)
+            routes = self._page_routes if is_page(scope) else None
+            await (routes or self._routes)(scope, receive, note)
         except listing.BrokenOff as e:  # the server below ends the connection, for the answer is not whole
             log.warning("%s %s broke off: %s", scope["method"], names.shorten(scope["path"]), e)
         finally:
@@ -231,3 +236,19 @@ def create_app(journal: Journal, options: ServiceOptions | None = None) -> Raine
     The journal stays the caller's: close it after the app. One app belongs to one event loop.
     """
     return RainerApp(Service(journal, options or ServiceOptions()))
+
+
+def _check_page_libraries() -> None:
+    """MissingExtra unless pages could be loaded: at the start, and not when the first page is asked for."""
+    for name in _PAGE_LIBRARIES:
+        if find_spec(name) is None:
+            raise missing_extra(f"the web page needs {name}, which is not installed (or --no-pages)")
+
+
+def _load_pages(state: State) -> Starlette:
+    """The app of the pages, which a server whose pages nobody opens does without: a sixth of what its start takes."""
+    from rainer.api.pages.routes import TABLE
+
+    app = make_app(TABLE)
+    app.state = state
+    return app
