@@ -200,6 +200,7 @@ def test_it_ends_with_0_when_it_is_asked_to(made: MadeServer, tmp_path: Path) ->
         assert "Error" not in other.output
 
 
+@pytest.mark.skipif("MAKELEVEL" in os.environ, reason="`make test` is just what runs these tests")
 def test_make_test_runs_tests_in_the_clone(made: MadeServer) -> None:
     """A few of them: all would run this one, too.
 

@@ -28,7 +28,7 @@ from tests.integration.conftest import verify
 from tests.integration.wire import ask, commit
 from tests.services.rainer import RainerServer
 
-EXAMPLES = 25
+EXAMPLES = 15
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 CALLS = [(method, path) for method, path, *_ in ROUTES]
 
