@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -262,13 +263,16 @@ class _Buffering:
                     if name.lower() not in ("content-length", "transfer-encoding", "content-encoding"):
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.content)))
-                self.end_headers()
-                self.wfile.write(answer.content)
+                with contextlib.suppress(BrokenPipeError):  # the mirror is closed, and waits for nothing
+                    self.end_headers()
+                    self.wfile.write(answer.content)
 
             def log_message(self, *_: object) -> None:
                 """Tests print enough."""
 
+        self._client = client
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = False  # so that closing waits for them
         self.url = f"http://127.0.0.1:{self._http.server_port}/{client.namespace_name}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
 
@@ -278,6 +282,7 @@ class _Buffering:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        self._client.commit("end", b"x", version=1)  # what still waits for a change is answered
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
