@@ -224,7 +224,10 @@ class RainerApp:
         try:
             await work
         except Exception as e:
-            log.exception("%s failed", step)
+            if isinstance(e, RainerError):  # says all there is to say
+                log.error("%s failed: %s", step, e.message)
+            else:
+                log.exception("%s failed", step)
             await send({"type": f"lifespan.{step}.failed", "message": str(e)})
         else:
             await send({"type": f"lifespan.{step}.complete"})

@@ -61,6 +61,28 @@ def test_an_end_during_the_start_leaves_nothing_running() -> None:
         asyncio.run(run(journal))
 
 
+def test_an_end_before_the_start_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    """As a worker is told that SIGTERM reaches before it serves."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    with Journal("memory:") as journal:
+        app = create_app(journal)
+        app.service.begin_shutdown()
+        asyncio.run(app({"type": "lifespan"}, receive, send))
+    assert [message["type"] for message in sent] == ["lifespan.startup.failed", "lifespan.shutdown.complete"]
+    assert "shutting down" in sent[0]["message"]
+    assert "Traceback" not in caplog.text
+    assert [record.getMessage() for record in caplog.records if record.name == "rainer.api"] == [
+        "startup failed: the server is shutting down"
+    ]
+
+
 def test_a_path_cannot_forge_a_line_of_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
