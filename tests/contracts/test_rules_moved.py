@@ -14,6 +14,7 @@ from rainer.service import Service
 from rainer.service.service import RefusedDraft
 from tests.contracts.live import Gate, run, submission
 from tests.contracts.tables import tamper
+from tests.services.waiting import until
 
 _MOVE = "UPDATE journal SET namespaces_tag = 'moved'"
 CHANGES: dict[str, tuple[str, type[RainerError] | None]] = {
@@ -39,8 +40,7 @@ async def committed_meanwhile(journal: Journal, statement: str) -> Kept | BaseEx
         first = asyncio.create_task(service.commit(submission("first", payload=b"1")))
         await gate.reached.wait()
         checked = asyncio.create_task(service.commit(changeset()))
-        while not service.live.committer.queued:  # noqa: ASYNC110 - a queue tells nobody
-            await asyncio.sleep(0)
+        await until(lambda: service.live.committer.queued, 10, "the changeset in the queue")
         await service.live.in_thread(tamper, journal, statement, _MOVE)
         gate.open()
         await first

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -25,3 +26,25 @@ def wait_until(condition: Callable[[], T], timeout_s: float, what: str | Callabl
             text = what() if callable(what) else what
             raise TimeoutError(f"not within {timeout_s:g} s: {text}")
         time.sleep(_PAUSE_S)
+
+
+async def until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
+    """The same on an event loop, which goes on meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"not within {timeout_s:g} s: {what}")
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that has come as far as it comes without waiting."""
+    first_step = asyncio.Event()
+
+    async def run() -> T:
+        first_step.set()
+        return await work
+
+    task = asyncio.create_task(run())
+    await first_step.wait()
+    return task

@@ -15,6 +15,7 @@ from rainer.validation import validation
 from rainer.validation.in_force import InForce
 from rainer.validation.looking import Looked, look
 from tests.contracts.live import run
+from tests.services.waiting import begun, until
 
 RULES = b'rules: [{on: "diary/*", schema: number}]'
 
@@ -54,12 +55,10 @@ def test_who_asks_while_one_looks_shares_the_next_look(journal: Journal, monkeyp
         await service.start()
         try:
             asked = [asyncio.create_task(service.validation.look(service.live))]
-            while not held.begun:  # noqa: ASYNC110 - a thread tells nobody
-                await asyncio.sleep(0)
+            await until(lambda: held.begun, 10, "the first look")
             await asyncio.to_thread(journal.append, "wrong", b'"text"', version=1, author="a")
             asked += [asyncio.create_task(service.validation.look(service.live)) for _ in range(5)]
-            gone = asyncio.create_task(service.validation.look(service.live))
-            await asyncio.sleep(0)
+            gone = await begun(service.validation.look(service.live))
             gone.cancel()
             assert (await service.validation.follow_now(service.live)).rules.all, (
                 "who asks for rules alone waits for no look"

@@ -13,6 +13,7 @@ from rainer.service.service import RefusedDraft
 from rainer.testing import TestServer
 from tests.contracts.live import Gate, run, submission
 from tests.integration.validation.conftest import BAD, RULES
+from tests.services.waiting import until
 
 
 def test_a_rule_committed_between_a_commits_check_and_its_write_counts(served: TestServer, system: Client) -> None:
@@ -27,8 +28,7 @@ def test_a_rule_committed_between_a_commits_check_and_its_write_counts(served: T
             first = asyncio.create_task(service.commit(submission("first")))
             await gate.reached.wait()
             checked = asyncio.create_task(service.commit(submission("later", payload=BAD)))
-            while not service.live.committer.queued:  # noqa: ASYNC110 - a queue tells nobody
-                await asyncio.sleep(0)
+            await until(lambda: service.live.committer.queued, 10, "the commit in the queue")
             rules = RULES.replace(b"app.*", b"later")
             await service.live.in_thread(
                 lambda: journal.append("rules", rules, version=2, author="a", namespace="rainer")
@@ -58,11 +58,9 @@ def test_no_size_slips_by_behind_a_version_that_is_on_its_way(served: TestServer
             first = asyncio.create_task(service.commit(submission("first")))
             await gate.reached.wait()
             before = asyncio.create_task(service.commit(submission("sized", 2, payload=b"x" * 1_001)))
-            while not service.live.committer.queued:  # noqa: ASYNC110 - a queue tells nobody
-                await asyncio.sleep(0)
+            await until(lambda: service.live.committer.queued, 10, "the commit in the queue")
             behind = asyncio.create_task(service.commit(submission("sized", 3, payload=b"x")))
-            while not behind.done() and service.live.committer.queued < 2:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0)
+            await until(lambda: behind.done() or service.live.committer.queued > 1, 10, "what becomes of version 3")
             gate.open()
             await asyncio.gather(first, before)
             (outcome,) = await asyncio.gather(behind, return_exceptions=True)
